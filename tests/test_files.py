@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scanlens import files
+from scanlens.files import read_csv, write_bytes, write_csv, write_json, write_text
+
+
+def test_text_is_replaced_as_a_whole_and_nothing_else_stays(tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "a.txt"
+    write_text(target, "first")
+    write_text(target, "zweite Zeile: ä")
+    assert target.read_text(encoding="utf-8") == "zweite Zeile: ä"
+    assert [p.name for p in target.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(target, b"new")
+    assert target.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_tables_come_back_as_text_with_empty_cells_for_none(tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", ["a", "b"], [{"a": 1, "b": None}, {"a": 'x,"y"\n', "b": 2.5}])
+    assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": ""}, {"a": 'x,"y"\n', "b": "2.5"}]
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "v.json", {"a": float("nan")})
+    assert not (tmp_path / "v.json").exists()
