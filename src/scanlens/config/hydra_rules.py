@@ -1,0 +1,99 @@
+"""What Hydra's own part of a configuration may do here: launch jobs and log, but call nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+CORE_PLUGINS = "hydra._internal.core_plugins."
+PLUGINS = "hydra_plugins."
+EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_joblib_launcher": "sweep", "hydra_optuna_sweeper": "sweep"}
+_NESTED = re.compile(r"optuna\.samplers\.[A-Z]\w*|hydra\.experimental\.callbacks\.LogJobReturnCallback")
+_LOGGING_CLASS = re.compile(r"logging\.(handlers\.)?[A-Z]\w*")
+_OTHER_ENVIRONMENT = re.compile(r"oc\.env:(?!RUN_ID\})|\$\{env:|\$\{\s*oc\.\$")
+_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
+
+
+def hydra_mistakes(hydra: DictConfig, *, is_multirun: bool) -> list[str]:
+    """One sentence for everything in `hydra:` that is refused or cannot work.
+
+    Args:
+        hydra: the composed node.
+        is_multirun: whether there is a sweep, for which alone launchers and sweepers are used.
+    """
+    values = OmegaConf.to_container(hydra, resolve=False)
+    found = [*_plugins(values, is_multirun), *_logging(values), *_environment(values)]
+    return list(dict.fromkeys(found))
+
+
+def _plugins(values: Any, is_multirun: bool) -> Iterator[str]:
+    for part in ("launcher", "sweeper"):
+        target = str((values.get(part) or {}).get("_target_", ""))
+        if target.startswith(CORE_PLUGINS):
+            continue
+        if not target.startswith(PLUGINS):
+            yield f"hydra.{part}._target_={target} is not one of Hydra's plugins"
+            continue
+        package = target.split(".")[1]
+        if not _is_installed(package):
+            extra = EXTRAS.get(package)
+            how = f"pip install 'scanlens[{extra}]'" if extra else f"pip install {package.replace('_', '-')}"
+            yield f"hydra/{part} needs the package {package.replace('_', '-')}: {how}"
+        elif not is_multirun:
+            yield f"hydra/{part} only serves sweeps; add -m (also for a single job), or leave it out"
+    for path, target in _targets(values):
+        if path not in ("launcher", "sweeper") and not _NESTED.fullmatch(target):
+            yield f"hydra.{path}: _target_ '{target}' is not on the list of what Hydra may call here"
+
+
+def _is_installed(package: str) -> bool:
+    spec = importlib.util.find_spec(PLUGINS.rstrip("."))
+    places = spec.submodule_search_locations if spec is not None else None
+    return any((Path(place) / package).is_dir() for place in places or [])
+
+
+def _targets(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield path, str(value["_target_"])
+        for key, one in value.items():
+            yield from _targets(one, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from _targets(one, f"{path}.{place}")
+
+
+def _logging(values: Any) -> Iterator[str]:
+    """`logging.config` builds any class and calls any factory that it is given."""
+    for part in ("job_logging", "hydra_logging"):
+        for path, key, value in _leaves(values.get(part) or {}, f"hydra.{part}"):
+            if key == "()" and value != "colorlog.ColoredFormatter":
+                yield f"{path}: factories are refused, got {value!r}"
+            elif key == "class" and not _LOGGING_CLASS.fullmatch(str(value)):
+                yield f"{path} must be a class of Python's logging, got {value!r}"
+            elif isinstance(value, str) and "ext://" in value and value not in _STREAMS:
+                yield f"{path} must be {' or '.join(_STREAMS)}, got {value!r}"
+
+
+def _environment(values: Any) -> Iterator[str]:
+    for name in (values.get("job") or {}).get("env_copy") or []:
+        yield f"hydra.job.env_copy: '{name}' is refused, since its value would be written into the run folder"
+    for path, _, value in _leaves(values, "hydra"):
+        if isinstance(value, str) and _OTHER_ENVIRONMENT.search(value):
+            yield f"{path}={value} is refused: of the environment only ${{oc.env:RUN_ID}} is read"
+
+
+def _leaves(value: Any, path: str, key: str = "") -> Iterator[tuple[str, str, Any]]:
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _leaves(one, f"{path}.{name}", str(name))
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from _leaves(one, f"{path}.{place}", key)
+    else:
+        yield path, key, value

@@ -1,0 +1,206 @@
+"""What no single annotation can say: ranges, settings that fight, names that must fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scanlens.errors import did_you_mean
+
+Mistake = tuple[str, str]
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `low` to `high`; an open end is not itself in the range."""
+
+    low: float
+    high: float
+    low_open: bool = False
+    high_open: bool = False
+
+    def has(self, value: float) -> bool:
+        """Whether the value lies in the range."""
+        above = value > self.low if self.low_open else value >= self.low
+        return above and (value < self.high if self.high_open else value <= self.high)
+
+    def words(self) -> str:
+        """The range for a user."""
+        low = f"above {self.low:g}" if self.low_open else f"at least {_number(self.low)}"
+        return f"{low} and {'below' if self.high_open else 'at most'} {_number(self.high)}"
+
+
+RANGES = {
+    "seed": Range(0, 2**32 - 1),
+    "split.folds": Range(3, 100),
+    "split.fold": Range(0, 99),
+    "loader.batch_size": Range(1, 65536),
+    "loader.num_workers": Range(0, 128),
+    "loader.max_quarantined_share": Range(0, 1),
+    "balance.focal_gamma": Range(0, 20),
+    "balance.logit_adjustment": Range(0, 20, low_open=True),
+    "model.dropout": Range(0, 1, high_open=True),
+    "task.denoising_std": Range(0, 10),
+    "optim.lr": Range(0, 100, low_open=True),
+    "optim.weight_decay": Range(0, 100),
+    "optim.momentum": Range(0, 1, high_open=True),
+    "optim.warmup_fraction": Range(0, 1, high_open=True),
+    "optim.label_smoothing": Range(0, 1, high_open=True),
+    "optim.block_decay": Range(0, 1, low_open=True),
+    "trainer.devices": Range(1, 1024),
+    "trainer.max_epochs": Range(1, 1_000_000),
+    "trainer.min_epochs": Range(1, 1_000_000),
+    "trainer.gradient_clip_val": Range(0, 1e9, low_open=True),
+    "trainer.accumulate_grad_batches": Range(1, 65536),
+    "trainer.log_every_n_steps": Range(1, 1_000_000),
+    "trainer.num_threads": Range(1, 1024),
+    "callbacks.patience": Range(1, 1_000_000),
+    "callbacks.explain_every_n_epochs": Range(0, 1_000_000),
+    "callbacks.num_explained_train_cases": Range(0, 10_000),
+    "callbacks.num_explained_cases": Range(0, 10_000),
+    "callbacks.bootstrap_resamples": Range(0, 1_000_000),
+}
+
+
+def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mistake]:
+    """(path, text) of every broken rule; settings of a wrong kind are left to the annotations.
+
+    Args:
+        config: plain values.
+        choices: the option taken of each group, as far as known.
+    """
+    yield from _ranges(config)
+    yield from _split(config)
+    yield from _balance(config)
+    yield from _monitor(config)
+    yield from _partners(config, choices)
+    yield from _trainer(config)
+
+
+def _ranges(config: Values) -> Iterator[Mistake]:
+    for path, allowed in RANGES.items():
+        value = _number_at(config, path)
+        if value is not None and not allowed.has(value):
+            yield path, f"{path} must be {allowed.words()}, got {_number(value)}"
+    for path in ("trainer.limit_train_batches", "trainer.limit_val_batches"):
+        value = _number_at(config, path)
+        allowed = Range(0, 1, low_open=True) if isinstance(value, float) else Range(1, 1e9)
+        if value is not None and not allowed.has(value):
+            kind = "as a share (with a decimal point)" if isinstance(value, float) else "as a number of batches"
+            yield path, f"{path}, {kind}, must be {allowed.words()}, got {value}"
+
+
+def _split(config: Values) -> Iterator[Mistake]:
+    fractions = _at(config, "split.fractions")
+    if isinstance(fractions, list) and all(_is_number(one) for one in fractions):
+        is_whole = abs(sum(fractions) - 1) <= 1e-6
+        if len(fractions) != 3 or not is_whole or any(not 0 <= one <= 1 for one in fractions):
+            yield (
+                "split.fractions",
+                f"split.fractions must be three shares (train, val, test) that add up to 1, got {fractions}",
+            )
+    fold, folds = _number_at(config, "split.fold"), _number_at(config, "split.folds")
+    if fold is not None and folds is None and fold != 0:
+        yield "split.fold", f"split.fold={fold} has no effect without split.folds, the number of parts"
+    if fold is not None and folds is not None and fold >= folds:
+        yield (
+            "split.fold",
+            f"split.fold counts from 0, so with split.folds={folds} it is at most {folds - 1}, got {fold}",
+        )
+
+
+def _balance(config: Values) -> Iterator[Mistake]:
+    weights, sampler = _at(config, "balance.class_weights") is True, _at(config, "balance.sampler") is True
+    if weights and sampler:
+        yield (
+            "balance.class_weights",
+            "balance.class_weights and balance.sampler both make up for rare classes, which would count twice. "
+            "Use one: balance=class_weights or balance=balanced_sampler.",
+        )
+    if _number_at(config, "balance.logit_adjustment") and (weights or sampler):
+        other = "class_weights" if weights else "sampler"
+        yield (
+            "balance.logit_adjustment",
+            f"balance.logit_adjustment and balance.{other} both make up for rare classes, which would count twice. "
+            f"Use balance=logit_adjustment, or set balance.logit_adjustment=null.",
+        )
+
+
+def _monitor(config: Values) -> Iterator[Mistake]:
+    monitors, wanted, default = (_at(config, name) for name in ("task.monitors", "monitor", "task.default_monitor"))
+    if not isinstance(monitors, Mapping):
+        if isinstance(_at(config, "task"), Mapping):
+            yield "task", "task.monitors is missing: the metrics that may be watched, such as {val/loss: min}"
+        return
+    for name, mode in monitors.items():
+        if mode not in ("min", "max"):
+            yield "task.monitors", f"task.monitors: '{name}' must be min or max (which way is better), got {mode!r}"
+    if isinstance(wanted, str) and wanted != "auto" and wanted not in monitors:
+        yield "monitor", f"monitor '{wanted}' is not a metric of this task. {did_you_mean(wanted, monitors)}"
+    if default not in monitors:
+        yield "task.default_monitor", f"task.default_monitor must be one of {', '.join(monitors)}, got {default!r}"
+
+
+def _partners(config: Values, choices: Mapping[str, str]) -> Iterator[Mistake]:
+    """`partners.<group>` of a part lists the options of that group that it works with."""
+    for part, node in config.items():
+        partners = node.get("partners") if isinstance(node, Mapping) else None
+        if not isinstance(partners, Mapping):
+            continue
+        for group in partners.keys() & choices.keys():
+            fitting = partners[group] if isinstance(partners[group], list) else [partners[group]]
+            if choices[group] not in fitting:
+                us = f"{part}={choices[part]}" if part in choices else part
+                yield (
+                    "",
+                    f"{us} does not work with {group}={choices[group]}; it goes with "
+                    f"{' or '.join(f'{group}={one}' for one in fitting)}",
+                )
+
+
+def _trainer(config: Values) -> Iterator[Mistake]:
+    is_cpu = _at(config, "trainer.accelerator") == "cpu"
+    if is_cpu and _at(config, "trainer.sync_batchnorm") is True:
+        yield (
+            "trainer.sync_batchnorm",
+            "trainer.sync_batchnorm works on GPUs only; set it to false with accelerator=cpu",
+        )
+    if is_cpu and _at(config, "trainer.precision") == "16-mixed":
+        yield "trainer.precision", "trainer.precision=16-mixed works on GPUs only; use bf16-mixed or 32-true on the cpu"
+    if (nodes := _number_at(config, "trainer.num_nodes")) not in (None, 1):
+        yield (
+            "trainer.num_nodes",
+            f"trainer.num_nodes must be 1 (a run starts its processes on one machine), got {nodes}",
+        )
+    first, last = _number_at(config, "trainer.min_epochs"), _number_at(config, "trainer.max_epochs")
+    if first is not None and last is not None and first > last:
+        yield "trainer.min_epochs", f"trainer.min_epochs={first} is more than trainer.max_epochs={last}"
+    batch, devices = _number_at(config, "loader.batch_size"), _number_at(config, "trainer.devices")
+    if batch is not None and devices is not None and batch < devices:
+        yield (
+            "loader.batch_size",
+            f"loader.batch_size={batch} is shared by all processes; "
+            f"trainer.devices={devices} need at least one image each",
+        )
+
+
+def _at(config: Values, path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _number_at(config: Values, path: str) -> Any:
+    value = _at(config, path)
+    return value if _is_number(value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"

@@ -1,0 +1,144 @@
+"""The closed lists: which settings there are at the top, which have no class behind them, and what the code passes.
+
+Each setting of a dataclass below is checked against its annotation; a node with `_target_` is checked against the
+constructor of that class instead. No Hydra schema is registered for the same purpose: it would stop at the first
+mistake, and here all are told together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class RunSchema:
+    """Everything that may stand at the top of a configuration.
+
+    Args:
+        seed: decides everything random.
+        run_id: name of the run.
+        run_dir: its folder.
+        monitor: metric that chooses the best epoch; "auto" is the task's default.
+        paths: see `PathsSchema`.
+        data: source of images.
+        split: who goes to train, val and test.
+        loader: batches and decoding.
+        preprocess: deterministic preparation of an image.
+        augment: random changes of training images.
+        balance: what is done about rare classes.
+        model: the network.
+        task: what it learns.
+        optim: how.
+        explain: heat maps.
+        callbacks: see `CallbacksSchema`.
+        logger: see `LoggerSchema`.
+        trainer: see `TrainerSchema`.
+        report: the page; null for none.
+        facts: what the data decided; only runs write it.
+    """
+
+    run_id: str
+    run_dir: str
+    paths: dict[str, Any]
+    data: dict[str, Any]
+    split: dict[str, Any]
+    loader: dict[str, Any]
+    preprocess: dict[str, Any]
+    augment: dict[str, Any]
+    balance: dict[str, Any]
+    model: dict[str, Any]
+    task: dict[str, Any]
+    optim: dict[str, Any]
+    explain: dict[str, Any]
+    callbacks: dict[str, Any]
+    logger: dict[str, Any]
+    trainer: dict[str, Any]
+    report: dict[str, Any] | None
+    seed: int = 1
+    monitor: str = "auto"
+    facts: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathsSchema:
+    """Folders that runs write to.
+
+    Args:
+        outputs: where run folders are made.
+        cache: where decoded images are kept, shared by runs.
+    """
+
+    outputs: str
+    cache: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSchema:
+    """How long, on what and how exactly; conf/trainer/auto.yaml explains each."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: int | Literal["auto"] = "auto"
+    num_nodes: int = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    max_epochs: int = 30
+    min_epochs: int | None = None
+    gradient_clip_val: float | None = 1.0
+    accumulate_grad_batches: int = 1
+    log_every_n_steps: int = 10
+    limit_train_batches: int | float | None = None
+    limit_val_batches: int | float | None = None
+    deterministic: bool | Literal["warn"] = "warn"
+    sync_batchnorm: bool = False
+    enable_progress_bar: bool = True
+    num_threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbacksSchema:
+    """What happens around training; conf/callbacks/default.yaml explains each."""
+
+    patience: int | None = 10
+    explain_every_n_epochs: int = 5
+    num_explained_train_cases: int = 4
+    num_explained_cases: int = 16
+    bootstrap_resamples: int = 1000
+    extra: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerSchema:
+    """Where metrics go besides metrics.csv.
+
+    Args:
+        tensorboard: event files in the run folder.
+        extra: further Lightning loggers, as nodes.
+    """
+
+    tensorboard: bool = True
+    extra: list[dict[str, Any]] = field(default_factory=list)
+
+
+# Parts that have no class behind them, and the list of settings that each may hold.
+SCHEMAS = {
+    "": RunSchema,
+    "paths": PathsSchema,
+    "trainer": TrainerSchema,
+    "callbacks": CallbacksSchema,
+    "logger": LoggerSchema,
+}
+
+# Keys of a node that are facts about it, not arguments of its class.
+RESERVED_KEYS = frozenset({"_target_", "partners", "monitors", "default_monitor"})
+
+# Arguments that the code passes when it builds the part, so YAML must not; a class is named where others of its part
+# take the same argument from YAML.
+PASSED_BY_CODE: dict[str, frozenset[str]] = {
+    "model": frozenset({"num_classes", "in_channels", "input_size", "input_mean", "input_std"}),
+    "task": frozenset({"network", "optim", "seed"}),
+    "scanlens.tasks.classification.ClassificationTask": frozenset({"class_names", "loss"}),
+}
+
+# Parts without which nothing runs and that a class must stand behind.
+BUILT_PARTS = ("data", "split", "loader", "preprocess", "augment", "balance", "model", "task", "optim", "explain")
