@@ -1,0 +1,190 @@
+"""Images listed in a CSV file, with label, patient, split, mask and further columns of any names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from scanlens.data.sources.csv_rows import check_columns, read_rows
+from scanlens.data.sources.files import FileSource
+from scanlens.data.sources.layout import SPLIT_FOLDERS
+from scanlens.data.sources.listing import existing_root, is_inside
+from scanlens.errors import DataError, did_you_mean
+from scanlens.types import Record, Split
+
+_SPLIT_WORDS: dict[str, Split] = {**SPLIT_FOLDERS, "dev": "val"}
+
+
+class TableSource(FileSource):
+    """Images that a CSV file lists, one a row; the separator may be a comma, a semicolon or a tab.
+
+    Args:
+        root: folder that all paths are relative to; None is refused with a word on where to get it.
+        file: the CSV file, relative to the root.
+        path: column of image files, relative to the root.
+        target: column of class names; None if there are no classes. An empty cell is an unknown class.
+        patient: column of whoever must not be divided between splits; None if nobody is known.
+        split: column of train, val or test (or training, valid ...); None if none is given. An empty cell is no split.
+        mask: column of mask files, relative to the root; None if there are none. An empty cell is no mask.
+        meta: further columns to keep.
+        name: short name of the data set.
+        about: public source, licence and citation.
+        get_it_from: where the data set can be had, for the message when it is absent.
+        class_names: the classes to use, in the order of the class index; rows of other classes are left out.
+            None: all in the table, sorted.
+        color: gray, rgb, or channels (three sequences, not colors); None to find out from some files.
+        sides_matter: left and right must not be exchanged.
+        look_for_duplicates: whether near-duplicates are looked for where no patient is known.
+        max_rows: refuse longer tables.
+        max_pixels: refuse larger images.
+
+    Raises:
+        DataError: columns, paths, splits or classes that do not fit, with the first row concerned.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        file: str = "images.csv",
+        path: str = "path",
+        target: str | None = "label",
+        patient: str | None = "patient",
+        split: str | None = None,
+        mask: str | None = None,
+        meta: list[str] | None = None,
+        name: str = "table",
+        about: str = "",
+        get_it_from: str = "",
+        class_names: list[str] | None = None,
+        color: Literal["gray", "rgb", "channels"] | None = None,
+        sides_matter: bool = True,
+        look_for_duplicates: bool = True,
+        max_rows: int = 2_000_000,
+        max_pixels: int = 64_000_000,
+    ) -> None:
+        settings = {key: value for key, value in locals().items() if key not in ("self", "root", "__class__")}
+        folder = existing_root(root, name=name, get_it_from=get_it_from)
+        table = folder / file
+        rows = read_rows(table, max_rows=max_rows)
+        columns = {"data.path": path, "data.target": target, "data.patient": patient, "data.split": split}
+        columns |= {"data.mask": mask, **{f"data.meta[{place}]": column for place, column in enumerate(meta or [])}}
+        check_columns(table, rows, columns)
+        reader = _RowReader(table, folder, path, target, patient, split, mask, list(meta or []))
+        records = [reader.record(number, row) for number, row in enumerate(rows, start=2)]
+        _check_ids(table, records)
+        records, names, notes = _of_classes(records, class_names, has_targets=target is not None, table=table)
+        notes += _check_presence(table, records)
+        super().__init__(
+            name=name,
+            about=about,
+            root=folder,
+            records=records,
+            class_names=names,
+            color=color,
+            sides_matter=sides_matter,
+            look_for_duplicates=look_for_duplicates,
+            settings=settings,
+            extra_files=[table],
+            notes=notes,
+            max_pixels=max_pixels,
+        )
+
+
+class _RowReader:
+    """One row of the table to a record."""
+
+    def __init__(
+        self,
+        table: Path,
+        root: Path,
+        path: str,
+        target: str | None,
+        patient: str | None,
+        split: str | None,
+        mask: str | None,
+        meta: Sequence[str],
+    ) -> None:
+        self._table, self._root = table, root
+        self._path, self._target, self._patient = path, target, patient
+        self._split, self._mask, self._meta = split, mask, meta
+
+    def record(self, number: int, row: Mapping[str, str]) -> Record:
+        if not row[self._path]:
+            raise DataError(f"{self._table}, row {number}: the column '{self._path}' is empty; an image is expected.")
+        path = self._inside(number, row[self._path])
+        mask = self._cell(row, self._mask)
+        return Record(
+            id=path.relative_to(self._root).as_posix(),
+            path=str(path),
+            target=self._cell(row, self._target),
+            patient=self._cell(row, self._patient),
+            split=self._split_of(number, row),
+            mask=None if mask is None else str(self._inside(number, mask)),
+            meta={column: row[column] for column in self._meta},
+        )
+
+    def _cell(self, row: Mapping[str, str], column: str | None) -> str | None:
+        return (row[column] or None) if column is not None else None
+
+    def _inside(self, number: int, written: str) -> Path:
+        path = Path(os.path.normpath(self._root / written.replace("\\", "/")))
+        if not path.is_relative_to(self._root) or not is_inside(path, self._root):
+            raise DataError(
+                f"{self._table}, row {number}: '{written}' leads out of {self._root}. "
+                "Paths are relative to data.root; set data.root to a folder above all images."
+            )
+        return path
+
+    def _split_of(self, number: int, row: Mapping[str, str]) -> Split | None:
+        word = self._cell(row, self._split)
+        if word is not None and word.lower() not in _SPLIT_WORDS:
+            raise DataError(
+                f"{self._table}, row {number}: split '{word}' is unknown. "
+                f"{did_you_mean(word.lower(), _SPLIT_WORDS)} For none, set data.split=null."
+            )
+        return _SPLIT_WORDS[word.lower()] if word is not None else None
+
+
+def _check_ids(table: Path, records: Sequence[Record]) -> None:
+    twice = [name for name, count in Counter(record.id for record in records).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{table}: {len(twice)} images are listed more than once, such as '{twice[0]}'; one row each is expected."
+        )
+
+
+def _of_classes(
+    records: list[Record], class_names: Sequence[str] | None, *, has_targets: bool, table: Path
+) -> tuple[list[Record], list[str], list[str]]:
+    """Records of the classes asked for, the classes in order, and notes."""
+    if not has_targets:
+        return records, [], []
+    counts = Counter(record.target for record in records)
+    found = sorted(name for name in counts if name is not None)
+    wanted = found if class_names is None else list(class_names)
+    missing = [
+        f"class '{name}' is not in {table} (found: {', '.join(found[:12])}). {did_you_mean(name, found)}".rstrip()
+        for name in wanted
+        if name not in counts
+    ]
+    if missing:
+        raise DataError("\n".join(missing))
+    notes = [f"{counts[None]} rows have no class."] if counts[None] else []
+    others = sum(counts[name] for name in found if name not in wanted)
+    if others:
+        notes.append(f"{others} rows are of no class in data.class_names and were left out.")
+    return [record for record in records if record.target is None or record.target in wanted], wanted, notes
+
+
+def _check_presence(table: Path, records: Sequence[Record]) -> list[str]:
+    absent = [record.id for record in records if not Path(record.path).exists()]
+    if records and len(absent) == len(records):
+        raise DataError(
+            f"{table}: none of its {len(records)} images is there, for example '{absent[0]}'. "
+            "Paths are relative to data.root; set data.root or data.path."
+        )
+    return [f"{len(absent)} of {len(records)} images in {table.name} are not on disk."] if absent else []
