@@ -1,0 +1,186 @@
+"""The judgement of an autoencoder on one split: how well it gives images back, and whether its errors tell what is ill.
+
+Legend of axes: N images, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from scanlens.evaluation.anomaly import AnomalyLabels, anomaly_score
+from scanlens.evaluation.checks import Floats, check_length, checked_values
+from scanlens.evaluation.intervals import (
+    Interval,
+    PatientGroups,
+    bootstrap,
+    described,
+    entry,
+    group_patients,
+    percentile_interval,
+)
+from scanlens.evaluation.metrics import areas, roc_points
+from scanlens.evaluation.ranking import Ranking, divided
+
+__all__ = ["anomaly_score", "evaluate_reconstruction"]
+METHOD = "percentiles, expanded for small numbers, of a bootstrap within classes"
+Columns = dict[str, Floats]
+
+
+def evaluate_reconstruction(
+    *,
+    mse_N: ArrayLike,
+    psnr_N: ArrayLike,
+    ssim_N: ArrayLike,
+    targets: Sequence[str | None],
+    normal_classes: Sequence[str] | None,
+    reference_mse: ArrayLike,
+    patients: Sequence[str | None],
+    seed: int,
+    num_resamples: int = 1000,
+) -> dict[str, Any]:
+    """Means with intervals over patients, and how well the anomaly score tells abnormal images, without NaN.
+
+    Args:
+        mse_N: mean squared error of each image.
+        psnr_N: peak signal-to-noise ratio in dB.
+        ssim_N: structural similarity, -1 to 1.
+        targets: name of the class of each image; None or "" if unknown.
+        normal_classes: those that count as normal (the ones trained on), all others are abnormal; None if all were
+            trained on.
+        reference_mse: errors of the normal images of the validation split, to which anomaly scores refer.
+        patients: name of the patient of each image; None or "" if unknown. Names do not appear in the result.
+        seed: of the resamples.
+        num_resamples: of the bootstrap; 0 leaves intervals out.
+
+    Returns:
+        `num_images`, `num_patients` (None if unknown), `unit`, `counts`, `metrics` (`mse`, `psnr`, `ssim`), `anomaly`
+        (`auroc`, `auprc`, `chance_auprc`, `normal_classes`, `abnormal_classes`, `num_normal`, `num_abnormal`,
+        `reason`), `per_class` (means of each class, also of `anomaly_score`), `roc` ("abnormal") and `interval`. Every
+        metric is {value, low, high, reason}.
+
+    Raises:
+        ValueError: names what is at fault.
+    """
+    if num_resamples < 0:
+        raise ValueError(f"num_resamples: expected 0 or more, got {num_resamples}")
+    columns = _checked_columns(mse_N, psnr_N, ssim_N)
+    for name, items in (("targets", targets), ("patients", patients)):
+        check_length(items, name=name, num_images=len(columns["mse"]))
+    reference = checked_values(reference_mse, name="reference_mse", low=0)
+    if len(reference):
+        columns["anomaly_score"] = anomaly_score(columns["mse"], reference)
+    labels = AnomalyLabels(targets, normal_classes=normal_classes)
+    groups = group_patients(patients, labels.stratum_N)
+    statistics = _Statistics(columns, labels)
+    samples = bootstrap(statistics, groups, num_resamples=num_resamples, seed=seed)
+    shown = ("mse", "psnr", "ssim")
+    return {
+        "num_images": len(columns["mse"]),
+        "num_patients": groups.num_known or None,
+        "unit": "image",
+        "counts": labels.counts,
+        "metrics": {name: _mean(columns[name], samples.get(name), groups.num_patients) for name in shown},
+        "anomaly": _anomaly(columns, labels, samples, groups),
+        "per_class": _per_class(columns, labels, samples, groups),
+        "roc": _curve(columns, labels),
+        "interval": described(groups, num_resamples=num_resamples, method=METHOD),
+    }
+
+
+def _checked_columns(mse_N: ArrayLike, psnr_N: ArrayLike, ssim_N: ArrayLike) -> Columns:
+    columns = {
+        "mse": checked_values(mse_N, name="mse_N", low=0),
+        "psnr": checked_values(psnr_N, name="psnr_N"),
+        "ssim": checked_values(ssim_N, name="ssim_N", low=-1.001, high=1.001),  # rounding may pass 1
+    }
+    if len(columns["mse"]) == 0:
+        raise ValueError("mse_N: expected at least one image, got none")
+    for name, values_N in columns.items():
+        check_length(values_N, name=f"{name}_N", num_images=len(columns["mse"]))
+    return columns
+
+
+class _Statistics:
+    """Weighted means of all images and of each class, and areas under the curves of the anomaly score."""
+
+    def __init__(self, columns: Columns, labels: AnomalyLabels) -> None:
+        self.columns, self.members, self.is_known_N = columns, labels.members(), labels.is_known_N
+        self.ranking: Ranking | None = None
+        if _why_no_anomaly(columns, labels) is None:
+            self.ranking = Ranking(columns["anomaly_score"][self.is_known_N], labels.is_abnormal_N[self.is_known_N])
+
+    def __call__(self, weights_NR: Floats) -> dict[str, Floats]:
+        found = self._means(slice(None), weights_NR, suffix="")
+        for label, is_member_N in self.members.items():
+            found |= self._means(is_member_N, weights_NR[is_member_N], suffix=_of(label))
+        if self.ranking is not None:
+            found["anomaly_auroc"], found["anomaly_auprc"] = self.ranking.areas(weights_NR[self.is_known_N])
+        return found
+
+    def _means(self, chosen: Any, weights: Floats, *, suffix: str) -> dict[str, Floats]:
+        total_R = weights.sum(axis=0)
+        return {name + suffix: divided(values_N[chosen] @ weights, total_R) for name, values_N in self.columns.items()}
+
+
+def _of(label: str) -> str:
+    return f" of {label}"
+
+
+def _mean(values: Floats, samples_R: Floats | None, num_patients: int) -> dict[str, Any]:
+    return entry(float(values.mean()), percentile_interval(samples_R, num_patients=num_patients))
+
+
+def _per_class(
+    columns: Columns, labels: AnomalyLabels, samples: dict[str, Floats], groups: PatientGroups
+) -> dict[str, Any]:
+    return {
+        label: {
+            "num": int(is_member_N.sum()),
+            **{
+                name: _mean(values_N[is_member_N], samples.get(name + _of(label)), groups.count(is_member_N))
+                for name, values_N in columns.items()
+            },
+        }
+        for label, is_member_N in labels.members().items()
+    }
+
+
+def _anomaly(
+    columns: Columns, labels: AnomalyLabels, samples: dict[str, Floats], groups: PatientGroups
+) -> dict[str, Any]:
+    reason = _why_no_anomaly(columns, labels)
+    known = {
+        "normal_classes": labels.names if labels.normal is None else labels.normal,
+        "abnormal_classes": labels.abnormal,
+        "num_normal": int(labels.is_normal_N.sum()),
+        "num_abnormal": int(labels.is_abnormal_N.sum()),
+        "reason": reason,
+    }
+    if reason:
+        nothing = entry(None, Interval(None, None), remark=reason)
+        return {"auroc": nothing, "auprc": dict(nothing), "chance_auprc": None, **known}
+    known_N = labels.is_known_N
+    auroc, auprc = areas(columns["anomaly_score"][known_N], labels.is_abnormal_N[known_N])
+    carriers = min(groups.count(labels.is_abnormal_N), groups.count(labels.is_normal_N))
+    return {
+        "auroc": entry(auroc, percentile_interval(samples.get("anomaly_auroc"), num_patients=carriers)),
+        "auprc": entry(auprc, percentile_interval(samples.get("anomaly_auprc"), num_patients=carriers)),
+        "chance_auprc": float(labels.is_abnormal_N[known_N].mean()),
+        **known,
+    }
+
+
+def _why_no_anomaly(columns: Columns, labels: AnomalyLabels) -> str | None:
+    if "anomaly_score" not in columns:
+        return "the validation split has no normal images that errors could be compared with"
+    return labels.why_no_anomaly
+
+
+def _curve(columns: Columns, labels: AnomalyLabels) -> dict[str, Any]:
+    if _why_no_anomaly(columns, labels):
+        return {}
+    curve = roc_points(columns["anomaly_score"][labels.is_known_N], labels.is_abnormal_N[labels.is_known_N])
+    return {} if curve is None else {"abnormal": curve.as_dict()}
