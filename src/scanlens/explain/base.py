@@ -1,0 +1,165 @@
+"""What every explanation is: a raw signed map, where it lies on the image, and what was explained.
+
+Legend: B images, C channels, H rows, W columns of the image; h, w rows and columns of the explained layer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from scanlens.explain.geometry import Geometry, place
+from scanlens.explain.scope import untouched
+from scanlens.explain.target import require_classifier
+
+FLAT_SHARE = 1e-6
+"""A map whose values differ by less than this share of their size is the same everywhere, up to rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Signed maps of a batch, never scaled to look good. All tensors lie on the CPU, without gradients.
+
+    Args:
+        cells_Bhw: the map at the resolution of the layer, float32; positive speaks for what is explained.
+        map_BHW: the same, placed on the image by geometry, float32; 0 where `covered_HW` is False.
+        covered_HW: which pixels the layer can speak of at all.
+        is_blank_B: the map says nothing about where: it was not finite (stored as zeros), or the same everywhere.
+        method: name of the explainer, such as "hires_cam".
+        layer: dotted name of the explained layer; "input" for methods that work on pixels.
+        target_B: explained classes, int64; None for methods that explain no class.
+        score_B: the number that was explained, float32; not a number where the method explains none.
+        score_name: what `score_B` is, such as "margin (log-odds)".
+        unit: unit of the map.
+        legend: one or two sentences for the reader of the picture.
+        geometry: where the cells lie.
+        completeness_gap_B: sum of the map minus what it should sum to, in units of the score; None if the method
+            makes no such promise.
+    """
+
+    cells_Bhw: Tensor
+    map_BHW: Tensor
+    covered_HW: Tensor
+    is_blank_B: Tensor
+    method: str
+    layer: str
+    target_B: Tensor | None
+    score_B: Tensor
+    score_name: str
+    unit: str
+    legend: str
+    geometry: Geometry
+    completeness_gap_B: Tensor | None = None
+
+    @property
+    def note(self) -> str:
+        """What the reader must know about the placement, or ""."""
+        return self.geometry.note
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What a method found in one batch, before it is cleaned and placed; see `Explanation` for the fields."""
+
+    cells_Bhw: Tensor
+    geometry: Geometry
+    layer: str
+    target_B: Tensor | None
+    score_B: Tensor
+    completeness_gap_B: Tensor | None = None
+
+
+class Explainer(ABC):
+    """Asks a network for the evidence behind its output. Works on any `nn.Module`, which is left as it was.
+
+    Subclasses say who they are in the class attributes and implement `_find`, which runs inside `scope.untouched`.
+    `reason` says why this method was chosen; `layer` is the dotted name asked for, None for the network's own or none.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    unit: ClassVar[str] = "log-odds"
+    score_name: ClassVar[str] = "margin (log-odds)"
+    needs_class: ClassVar[bool] = True
+    description: ClassVar[str]
+    reason: str = ""
+    layer: str | None = None
+
+    @property
+    def legend(self) -> str:
+        """What the map shows, and why this method was chosen."""
+        return f"{self.description} {self.reason}".strip()
+
+    def explain(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None = None) -> Explanation:
+        """Explain every image of a batch.
+
+        Args:
+            model: the network; images go in, class scores (B, K) or a reconstruction come out.
+            x_BCHW: images, floating point, usually in [0, 1].
+            target_B: one class per image; None for the predicted ones. Ignored by methods that explain no class.
+
+        Raises:
+            ExplainError: if this explanation cannot be had of this network, and why.
+        """
+        model = getattr(model, "_orig_mod", model)  # hooks do not fire inside of a compiled network
+        self.check(model)
+        with untouched(model, x_BCHW) as clean_BCHW:
+            found = self._find(model, clean_BCHW, target_B)
+        return self._finished(found, (x_BCHW.shape[2], x_BCHW.shape[3]))
+
+    def __call__(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Only the placed maps: map_BHW of `explain`."""
+        return self.explain(model, x_BCHW, target_B).map_BHW
+
+    def explainers_for(self, model: nn.Module) -> list[Explainer]:
+        """This method, if it can explain this network; the interface that all of `conf/explain` share.
+
+        Raises:
+            ExplainError: if it cannot.
+        """
+        self.check(model)
+        return [self]
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse a network that this method cannot explain, before any image is read."""
+        if self.needs_class:
+            require_classifier(model, self.title)
+
+    @abstractmethod
+    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding: ...
+
+    def _finished(self, found: Finding, image_hw: tuple[int, int]) -> Explanation:
+        cells_Bhw, is_blank_B = cleaned(found.cells_Bhw)
+        map_BHW, covered_HW = place(cells_Bhw, found.geometry, image_hw)
+        gap_B = found.completeness_gap_B
+        return Explanation(
+            cells_Bhw=cells_Bhw,
+            map_BHW=map_BHW,
+            covered_HW=covered_HW,
+            is_blank_B=is_blank_B,
+            method=self.name,
+            layer=found.layer,
+            target_B=None if found.target_B is None else found.target_B.detach().cpu(),
+            score_B=found.score_B.detach().float().cpu(),
+            score_name=self.score_name,
+            unit=self.unit,
+            legend=self.legend,
+            geometry=found.geometry,
+            completeness_gap_B=None if gap_B is None else gap_B.detach().float().cpu(),
+        )
+
+
+def cleaned(cells_Bhw: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps as float32 on the CPU, and which of them are uninformative; a map that is not finite becomes zeros."""
+    cells_Bhw = cells_Bhw.detach().float().cpu()
+    is_finite_B = torch.isfinite(cells_Bhw).flatten(1).all(dim=1)
+    cells_Bhw = torch.where(is_finite_B[:, None, None], cells_Bhw, 0.0)
+    flat_Bn = cells_Bhw.flatten(1)
+    spread_B = flat_Bn.amax(dim=1) - flat_Bn.amin(dim=1)
+    is_flat_B = spread_B <= FLAT_SHARE * flat_Bn.abs().amax(dim=1)
+    return cells_Bhw, ~is_finite_B | is_flat_B

@@ -1,0 +1,225 @@
+"""Class activation maps: the formulas of the `grad-cam` library behind one adapter.
+
+The library weights and sums the channels; collecting, sign and scale are ours. Its own collection runs `backward()` on
+the network, leaves it in eval mode, loses activations to in-place layers, and stretches every map to [0, 1] after
+cutting the negative part. Here the maps stay signed, and their numbers can be compared between images.
+
+Grad-CAM: Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74. Grad-CAM++: Chattopadhyay et al. 2018, arXiv:1710.11063.
+HiResCAM: Draelos & Carin 2020, arXiv:2011.08891. LayerCAM: Jiang et al. 2021, doi:10.1109/TIP.2021.3089943.
+Eigen-CAM: Muhammad & Yeasin 2020, arXiv:2008.00299. We differ from all five in the explained number (the margin
+instead of a logit) and in leaving out the final ReLU.
+
+Legend: B images, C channels and h, w cells of the layer, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scanlens.errors import ExplainError
+from scanlens.explain.base import Explainer, Finding
+from scanlens.explain.geometry import geometry_of, traced
+from scanlens.explain.layers import check_is_map, find_layer, gradient_at, reading
+from scanlens.explain.target import margin, resolve_target
+
+Formula = Literal["GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "EigenCAM"]
+_EIGEN_MAX_CELLS = 4096
+
+
+def weighted_cells(formula: Formula, activation_BChw: Tensor, gradient_BChw: Tensor | None) -> Tensor:
+    """Signed maps from activations and gradients, by the formula of that class of the `grad-cam` library."""
+    import pytorch_grad_cam  # heavy: brings OpenCV and scikit-learn
+
+    library = getattr(pytorch_grad_cam, formula)(_Nobody(), [])
+    gradients = None if gradient_BChw is None else _array(gradient_BChw)
+    with np.errstate(all="ignore"):  # a division by zero becomes a map that is not finite, and is reported as blank
+        cells = library.get_cam_image(None, None, None, _array(activation_BChw), gradients, False)
+    return torch.from_numpy(np.ascontiguousarray(cells, dtype=np.float32))
+
+
+class _Nobody(nn.Module):
+    """The network that the library's constructor may put into eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.detach().cpu().numpy()
+
+
+class ClassActivationMap(Explainer):
+    """A map at one layer, from its activation and the gradient of the margin.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    formula: ClassVar[Formula]
+
+    def __init__(self, layer: str | None = None) -> None:
+        self.layer = layer
+
+    def check(self, model: nn.Module) -> None:
+        super().check(model)
+        find_layer(model, self.layer)
+
+    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+        layer = find_layer(model, self.layer)
+        with traced(model, layer) as trace, reading(layer) as read:
+            logits_BK = model(x_BCHW)
+        activation_BChw = read.taken(layer)
+        check_is_map(activation_BChw, layer, trace.last_map_before_target())
+        classes_B = resolve_target(logits_BK, target_B)
+        margin_B = margin(logits_BK, classes_B)
+        gradient_BChw = gradient_at(margin_B, activation_BChw, layer)
+        return Finding(
+            cells_Bhw=weighted_cells(self.formula, activation_BChw, gradient_BChw),
+            geometry=geometry_of(trace, (x_BCHW.shape[2], x_BCHW.shape[3])),
+            layer=layer.name,
+            target_B=classes_B,
+            score_B=margin_B,
+        )
+
+
+class GradCam(ClassActivationMap):
+    """Channels weighted by their mean gradient. Times the number of cells it equals HiResCAM for heads that average.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    name = "grad_cam"
+    title = "Grad-CAM"
+    formula = "GradCAM"
+    unit = "log-odds / number of cells"
+    description = (
+        "Grad-CAM: every feature map, weighted by its average influence on the log-odds of the explained class. "
+        "The place can be relied on only where the network averages over positions."
+    )
+
+    def __init__(self, layer: str | None = None) -> None:
+        super().__init__(layer)
+
+
+class GradCamPlusPlus(ClassActivationMap):
+    """Channels weighted by positive gradients, with the pixel weights of Grad-CAM++. For comparison.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    name = "grad_cam_plus_plus"
+    title = "Grad-CAM++"
+    formula = "GradCAMPlusPlus"
+    unit = "arbitrary"
+    description = (
+        "Grad-CAM++: feature maps weighted by their positive influence on the explained class. For comparison: "
+        "it does not keep the positions that a network with a flattening head has learned."
+    )
+
+    def __init__(self, layer: str | None = None) -> None:
+        super().__init__(layer)
+
+
+class HiResCam(ClassActivationMap):
+    """Gradient times activation, summed over channels: what each cell adds to the margin.
+
+    Exact where the head is linear; for heads of ReLUs exact for the image at hand (they are linear around it), and
+    with biases of zero the cells sum to the margin.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    name = "hires_cam"
+    title = "HiResCAM"
+    formula = "HiResCAM"
+    description = (
+        "HiResCAM: what each position of the last feature maps adds to (positive) or takes from (negative) the "
+        "log-odds of the explained class."
+    )
+
+    def __init__(self, layer: str | None = None) -> None:
+        super().__init__(layer)
+
+
+class LayerCam(ClassActivationMap):
+    """Positive gradient times activation, summed over channels: keeps positions, drops evidence against.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    name = "layer_cam"
+    title = "LayerCAM"
+    formula = "LayerCAM"
+    description = (
+        "LayerCAM: evidence for the explained class at each position of the layer; evidence against it is left out."
+    )
+
+    def __init__(self, layer: str | None = None) -> None:
+        super().__init__(layer)
+
+
+class EigenCam(Explainer):
+    """Projection of the activation on its first principal component: where the layer is active, for any class.
+
+    The sign of a principal component is arbitrary; here it follows the mean activation.
+
+    Args:
+        layer: dotted name of the layer; None for the network's own `feature_layer`.
+    """
+
+    name = "eigen_cam"
+    title = "Eigen-CAM"
+    unit = "activation"
+    score_name = "share of the activation's variance that the map shows"
+    needs_class = False
+    description = (
+        "Eigen-CAM: where the layer is most active (first principal component). Class-blind: it shows no evidence "
+        "for or against any class."
+    )
+
+    def __init__(self, layer: str | None = None) -> None:
+        self.layer = layer
+
+    def check(self, model: nn.Module) -> None:
+        super().check(model)
+        find_layer(model, self.layer)
+
+    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+        layer = find_layer(model, self.layer)
+        with torch.no_grad(), traced(model, layer) as trace, reading(layer) as read:
+            model(x_BCHW)
+        activation_BChw = read.taken(layer).cpu()
+        check_is_map(activation_BChw, layer, trace.last_map_before_target())
+        _check_affordable(activation_BChw, layer.name)
+        finite_BChw = torch.nan_to_num(activation_BChw, nan=0.0, posinf=0.0, neginf=0.0)
+        cells_Bhw = weighted_cells("EigenCAM", finite_BChw, None)
+        centered_BChw = finite_BChw - finite_BChw.mean(dim=(2, 3), keepdim=True)
+        sign_B11 = torch.where((cells_Bhw * centered_BChw.mean(dim=1)).sum(dim=(1, 2), keepdim=True) < 0, -1.0, 1.0)
+        share_B = cells_Bhw.square().sum(dim=(1, 2)) / centered_BChw.square().sum(dim=(1, 2, 3))
+        return Finding(
+            cells_Bhw=torch.where(torch.isfinite(activation_BChw).all(dim=1), cells_Bhw * sign_B11, float("nan")),
+            geometry=geometry_of(trace, (x_BCHW.shape[2], x_BCHW.shape[3])),
+            layer=layer.name,
+            target_B=None,
+            score_B=share_B,
+        )
+
+
+def _check_affordable(activation_BChw: Tensor, layer_name: str) -> None:
+    num_cells = activation_BChw.shape[2] * activation_BChw.shape[3]
+    if num_cells > _EIGEN_MAX_CELLS:
+        raise ExplainError(
+            f"Eigen-CAM decomposes a matrix of cells x cells; layer '{layer_name}' has {num_cells} cells, at most "
+            f"{_EIGEN_MAX_CELLS} are affordable. Choose a deeper layer, or smaller images."
+        )
