@@ -1,0 +1,215 @@
+"""`report/index.html`: one self-contained page, written from a run folder alone.
+
+The page asks for nothing: pictures are inlined, there is no script, and its content security policy forbids
+everything but inlined pictures and its one style sheet (by hash). The same run folder gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import scanlens
+from scanlens.files import write_text
+from scanlens.report import charts, facts, sentences, tables
+from scanlens.report.cases import explained_cases, methods, picture
+from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
+from scanlens.report.tiles import tiles
+from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
+
+NOTICE = "Research software. Not a medical device. Not for diagnosis."
+DEFAULT_CASES = 12
+TEMPLATES = Path(__file__).parent / "templates"
+_LEVELS = (("patient", "per patient"), ("slice", "per image"))
+
+
+class ReportWriter:
+    """What the configuration group `report` builds.
+
+    Args:
+        enabled: whether a page is written at all.
+        max_cases: how many explained cases the page shows, misses first; the others stay in the run folder.
+    """
+
+    def __init__(self, *, enabled: bool = True, max_cases: int = DEFAULT_CASES) -> None:
+        if max_cases < 0:
+            raise ValueError(f"report.max_cases must be 0 or more, got {max_cases}")
+        self.enabled, self.max_cases = enabled, max_cases
+
+    def write(self, run_dir: Path) -> Path | None:
+        """Write the page of this run and return where it lies; None if no page is wanted."""
+        return build_report(run_dir, max_cases=self.max_cases) if self.enabled else None
+
+
+def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | None = None) -> Path:
+    """Write the page of a run; all of it, or what was there before.
+
+    Args:
+        run_dir: the run folder.
+        out: the file to write; `report/index.html` of the run folder if None.
+        max_cases: how many explained cases are shown; None for what the configuration of the run says.
+
+    Returns:
+        The file written.
+
+    Raises:
+        RunError: if the folder, or a file that the page needs, is missing or damaged.
+    """
+    text = render(read_run(Path(run_dir)), max_cases=max_cases)
+    path = Path(run_dir) / "report" / "index.html" if out is None else Path(out)
+    write_text(path, text)
+    return path
+
+
+def render(run: RunFolder, *, max_cases: int | None = None) -> str:
+    """The page as text."""
+    if max_cases is None:
+        configured = finite(mapping(run.config.get("report")).get("max_cases"))
+        max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["not_assessed"] = NOT_ASSESSED
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return environment.get_template("index.html.j2").render(
+        css=Markup(css),
+        policy=_policy(css),
+        notice=NOTICE,
+        version=scanlens.__version__,
+        **_head(run),
+        **_body(run),
+        **_explanations(run, max_cases),
+    )
+
+
+def _policy(css: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _head(run: RunFolder) -> dict[str, Any]:
+    network = str(mapping(run.facts.get("model_summary")).get("name") or "Network")
+    data = str(mapping(run.config.get("data")).get("name") or "images")
+    about = [str(run.config.get("run_id") or ""), str(run.provenance.get("created") or "")[:10], _task(run)]
+    contents = [
+        ("summary", "Summary"),
+        ("data", "Data and training"),
+        ("learning", "Learning curves"),
+        ("results", "Results"),
+    ]
+    contents += [
+        ("cases", "Explained cases"),
+        ("localization", "Localization"),
+        ("network", "Filters"),
+        ("provenance", "Provenance"),
+    ]
+    return {
+        "title": f"{network} on {data}",
+        "subtitle": " · ".join(part for part in about if part),
+        "contents": contents,
+        "tiles": tiles(run),
+        "findings": sentences.findings(run),
+        "cautions": sentences.cautions(run),
+        "is_classification": run.is_classification,
+    }
+
+
+def _task(run: RunFolder) -> str:
+    return (
+        f"{counted(len(run.class_names), 'class').replace('classs', 'classes')}"
+        if run.is_classification
+        else "reconstruction"
+    )
+
+
+def _body(run: RunFolder) -> dict[str, Any]:
+    best = finite(run.evaluation.get("best_epoch"))
+    confidence, is_right = _stated(run)
+    return {
+        "data_facts": facts.data_facts(run),
+        "model_facts": facts.model_facts(run),
+        "counts": facts.count_table(run),
+        "counts_chart": _markup(charts.class_counts(mapping(run.facts.get("counts")), run.class_names)),
+        "quarantine": facts.quarantine_table(run),
+        "chosen": without_paths("\n".join(str(line) for line in sequence(run.facts.get("chosen")))),
+        "curves": [
+            Markup(svg) for svg in charts.learning_curves(run.epochs, best_epoch=None if best is None else int(best))
+        ],
+        "metrics": tables.metric_table(run) if run.is_classification else {},
+        "levels": _levels(run) if run.is_classification else [],
+        "class_heads": [label for _, label in tables.CLASS_METRICS],
+        "calibration": _markup(charts.calibration(confidence, is_right)),
+        "reconstruction": {
+            "rows": tables.reconstruction_table(run),
+            "num": whole(sentences.num_rebuilt(run.split("test"))),
+        },
+        "localization": tables.localization_table(run),
+        "provenance": facts.provenance_table(run),
+        "configuration": facts.configuration_text(run),
+    }
+
+
+def _levels(run: RunFolder) -> list[dict[str, Any]]:
+    """Per-class table, confusion matrix and ROC of the levels there are, patients first."""
+    found = []
+    for key, name in _LEVELS:
+        metrics = mapping(run.split("test").get(key))
+        if metrics:
+            aurocs = {
+                label: point(mapping(one).get("auroc")) for label, one in mapping(metrics.get("per_class")).items()
+            }
+            confusion = charts.confusion_matrix(
+                sequence(metrics.get("confusion")), run.class_names, name=f"confusion-{key}"
+            )
+            found.append(
+                {
+                    "name": name,
+                    "rows": tables.class_table(metrics, run.class_names),
+                    "caption": f"{sentences.judged_on(run.split('test'), key)} of the test split; each class against all others.",
+                    "confusion": _markup(confusion),
+                    "roc": _markup(charts.roc_curves(mapping(metrics.get("roc")), aurocs, name=f"roc-{key}")),
+                }
+            )
+    return found
+
+
+def _stated(run: RunFolder) -> tuple[list[float], list[bool]]:
+    """Probability of the predicted class, and whether it was right, of every test image."""
+    pairs = [
+        (finite(row.get(f"prob_{row.get('predicted')}")), row.get("predicted") == row.get("target"))
+        for row in run.predictions
+    ]
+    known = [(p, is_right) for p, is_right in pairs if p is not None]
+    return [p for p, _ in known], [is_right for _, is_right in known]
+
+
+def _explanations(run: RunFolder, max_cases: int) -> dict[str, Any]:
+    known = mapping(run.explanations)
+    cases = explained_cases(run, max_cases=max_cases)
+    blank = finite(known.get("blank_maps"))
+    total = sum(len(sequence(mapping(one).get("maps"))) for one in sequence(known.get("cases")))
+    folder = run.path / "explanations"
+    return {
+        "cases": cases,
+        "methods": [{**one, "bar": _markup(one["bar"])} for one in methods(run)],
+        "num_hidden_cases": max(0, len(sequence(known.get("cases"))) - len(cases)),
+        "explained_note": without_paths(known.get("note") or ""),
+        "blank_note": f"Blank maps: {NOT_ASSESSED if blank is None else f'{blank:.0f} of {total}'}.",
+        "filters": picture(folder, "filters.png"),
+        "feature_maps": picture(folder, "feature_maps.png"),
+    }
+
+
+def _markup(svg: str | None) -> Markup | None:
+    """SVG that `charts` made and escaped."""
+    return Markup(svg) if svg else None
