@@ -1,0 +1,66 @@
+"""Which images a report explains: the worst misses first, then the best hits, every class, and some at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from scanlens.seeds import derived_seed
+
+Prediction = Mapping[str, str]
+
+
+def choose_classified(predictions: Sequence[Prediction], *, num: int, seed: int) -> list[tuple[Prediction, str]]:
+    """Up to `num` predictions with the reason for each, every image at most once.
+
+    Args:
+        predictions: rows of `predictions/test.csv`.
+        num: how many in all; a third goes to the worst misses (the most confident wrong answers), the rest is shared by
+            the best hit of each class and random cases.
+        seed: of the random cases.
+    """
+    wrong = [p for p in predictions if p["predicted"] != p["target"]]
+    right = [p for p in predictions if p["predicted"] == p["target"]]
+    classes = sorted({p["target"] for p in predictions})
+    best = [max(hits, key=_confidence) for name in classes if (hits := [p for p in right if p["target"] == name])]
+    per_class = [
+        min(rows, key=_random_key(seed))
+        for name in classes
+        if (rows := [p for p in predictions if p["target"] == name])
+    ]
+    wishes = [(p, "worst miss") for p in sorted(wrong, key=_confidence, reverse=True)[: max(1, num // 3)]]
+    wishes += [(p, "best hit") for p in sorted(best, key=_confidence, reverse=True)]
+    wishes += [(p, "per class") for p in per_class]
+    wishes += [(p, "random") for p in sorted(predictions, key=_random_key(seed + 1))]
+    return _unique(wishes)[:num]
+
+
+def choose_scored(
+    predictions: Sequence[Prediction], *, column: str, num: int, seed: int
+) -> list[tuple[Prediction, str]]:
+    """Up to `num` predictions: a third with the highest `column`, the lowest one, then random ones."""
+    ranked = sorted(predictions, key=lambda p: float(p[column]), reverse=True)
+    wishes = [(p, "highest score") for p in ranked[: max(1, num // 3)]]
+    wishes += [(p, "lowest score") for p in ranked[-1:]]
+    wishes += [(p, "random") for p in sorted(predictions, key=_random_key(seed))]
+    return _unique(wishes)[:num]
+
+
+def _confidence(prediction: Prediction) -> float:
+    return float(prediction[f"prob_{prediction['predicted']}"])
+
+
+def _random_key(seed: int) -> Callable[[Prediction], int]:
+    def key(prediction: Prediction) -> int:
+        return derived_seed(seed, int(prediction["case"].rpartition("-")[2]))
+
+    return key
+
+
+def _unique(wishes: list[tuple[Prediction, str]]) -> list[tuple[Prediction, str]]:
+    seen: set[str] = set()
+    kept = []
+    for prediction, reason in wishes:
+        if prediction["case"] not in seen:
+            seen.add(prediction["case"])
+            kept.append((prediction, reason))
+    return kept

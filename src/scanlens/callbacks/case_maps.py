@@ -1,0 +1,110 @@
+"""Maps of single cases: made in batches, measured, and written as raw numbers and as pictures.
+
+Legend: B images, C channels, H rows, W columns, h and w cells of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scanlens.explain.base import Explainer, Explanation
+from scanlens.explain.measure import mass_in_mask, peak_yx, pointing_hit
+from scanlens.report.pictures import overlay_png, save_map
+
+ReadImage = Callable[[int], tuple[Tensor, NDArray[np.uint8] | None]]
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMap:
+    """One method's map of one case, ready to be written."""
+
+    case: str
+    method: str
+    scan_CHW: NDArray[np.float32]
+    map_HW: NDArray[np.float32]
+    cells_hw: NDArray[np.float32]
+    covered_HW: NDArray[np.bool_]
+    mask_HW: NDArray[np.uint8] | None
+    is_blank: bool
+
+    @property
+    def scan(self) -> NDArray[np.float32]:
+        """(H, W) for one channel, else (H, W, C)."""
+        return self.scan_CHW[0] if len(self.scan_CHW) == 1 else np.moveaxis(self.scan_CHW, 0, -1)
+
+
+def explain_cases(
+    explainer: Explainer,
+    model: nn.Module,
+    indices: Sequence[int],
+    cases: Sequence[str],
+    targets: Sequence[int] | None,
+    read: ReadImage,
+) -> list[CaseMap]:
+    """Maps of the images at `indices`, for the class numbers in `targets` (None where there are no classes)."""
+    device = next(model.parameters()).device
+    maps: list[CaseMap] = []
+    for start in range(0, len(indices), BATCH):
+        chosen = slice(start, start + BATCH)
+        images = [read(index) for index in indices[chosen]]
+        x_BCHW = torch.stack([image for image, _ in images]).to(device)
+        target_B = None if targets is None else torch.tensor(list(targets[chosen]), device=device)
+        explanation = explainer.explain(model, x_BCHW, target_B)
+        names = cases[chosen]
+        maps += [_case_map(explainer.name, names[i], explanation, i, *images[i]) for i in range(len(images))]
+    return maps
+
+
+def _case_map(
+    method: str, case: str, explanation: Explanation, i: int, image_CHW: Tensor, mask_HW: NDArray[np.uint8] | None
+) -> CaseMap:
+    return CaseMap(
+        case=case,
+        method=method,
+        scan_CHW=image_CHW.cpu().float().numpy(),
+        map_HW=explanation.map_BHW[i].cpu().float().numpy(),
+        cells_hw=explanation.cells_Bhw[i].cpu().float().numpy(),
+        covered_HW=explanation.covered_HW.cpu().numpy().astype(bool),
+        mask_HW=mask_HW,
+        is_blank=bool(explanation.is_blank_B[i]),
+    )
+
+
+def write_case_map(folder: Path, case_map: CaseMap, *, scale: float) -> dict[str, Any]:
+    """Write the raw signed map and its overlay; what `cases.json` says of them is returned."""
+    stem = f"{case_map.case}_{case_map.method}"
+    save_map(
+        folder / f"{stem}.npz",
+        map=case_map.map_HW,
+        cells=case_map.cells_hw,
+        covered=case_map.covered_HW,
+        scan=case_map.scan,
+    )
+    overlay_png(
+        case_map.scan,
+        case_map.map_HW,
+        scale=scale,
+        covered_HW=case_map.covered_HW,
+        mask_HW=case_map.mask_HW,
+        path=folder / f"{stem}.png",
+    )
+    peak = None if case_map.is_blank else peak_yx(case_map.map_HW)
+    return {
+        "method": case_map.method,
+        "npz": f"{stem}.npz",
+        "overlay": f"{stem}.png",
+        "is_blank": case_map.is_blank,
+        "max_abs": float(np.abs(case_map.map_HW).max()),
+        "peak_yx": None if peak is None else [float(v) for v in peak],
+        "pointing_hit": None if case_map.mask_HW is None else pointing_hit(case_map.map_HW, case_map.mask_HW),
+        "mass_in_mask": None if case_map.mask_HW is None else mass_in_mask(case_map.map_HW, case_map.mask_HW),
+    }

@@ -1,0 +1,205 @@
+"""Heat maps as files: a few validation cases while training goes on, chosen test cases at its end.
+
+Legend: B images, C channels, H rows, W columns, h and w cells of a layer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch import nn
+
+from scanlens.callbacks.case_maps import CaseMap, ReadImage, explain_cases, write_case_map
+from scanlens.callbacks.predictions import case_name
+from scanlens.evaluation.pointing import localization_summary
+from scanlens.explain.base import Explainer
+from scanlens.explain.filters import feature_maps, first_filters
+from scanlens.explain.measure import pointing_hit
+from scanlens.files import read_csv, write_json
+from scanlens.report.pictures import display_scale, feature_maps_png, filters_png, scan_png
+
+log = logging.getLogger(__name__)
+
+Prediction = Mapping[str, str]
+Chosen = Sequence[tuple[Prediction, str]]
+
+
+class TrainingExplanations(pl.Callback):
+    """Every few epochs, the same validation cases, so that one sees the network's attention move.
+
+    Args:
+        folder: receives `epoch-0004/<case>_<method>.png` and `.npz`.
+        explainer: the method.
+        indices: the images.
+        targets: the class number to explain of each, or None for networks without classes.
+        read: gives image and mask of an index.
+        every_n_epochs: 0 switches it off.
+        max_share: largest share of the training time this may take; when it takes more, epochs are left out.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        explainer: Explainer,
+        indices: Sequence[int],
+        targets: Sequence[int] | None,
+        read: ReadImage,
+        every_n_epochs: int,
+        max_share: float = 0.05,
+    ) -> None:
+        self.folder, self.explainer, self.read = folder, explainer, read
+        self.indices, self.targets = list(indices), None if targets is None else list(targets)
+        self.every_n_epochs, self.max_share = every_n_epochs, max_share
+        self.spent_s = 0.0
+        self.started = time.perf_counter()
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self._is_due(trainer):
+            return
+        began = time.perf_counter()
+        cases = [case_name("val", index) for index in self.indices]
+        maps = explain_cases(
+            self.explainer, pl_module.get_submodule("network"), self.indices, cases, self.targets, self.read
+        )
+        folder = self.folder / f"epoch-{trainer.current_epoch:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        scale = display_scale([m.map_HW for m in maps])
+        for case_map in maps:
+            write_case_map(folder, case_map, scale=scale)
+        self.spent_s += time.perf_counter() - began
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if self.every_n_epochs < 1 or trainer.sanity_checking or not trainer.is_global_zero or not self.indices:
+            return False
+        if trainer.current_epoch % self.every_n_epochs:
+            return False
+        return self.spent_s <= self.max_share * (time.perf_counter() - self.started) or self.spent_s == 0.0
+
+
+class ExplanationWriter(pl.Callback):
+    """After prediction: maps of chosen test cases, where the peaks lie, filters and feature maps.
+
+    Args:
+        folder: receives the files that `docs/architecture.md` lists under `explanations/`.
+        explainers: the methods, the one to be believed first.
+        choose: picks cases, with a reason each, from the rows of the predictions.
+        predictions: path of `predictions/test.csv`.
+        class_names: in the order of the logits; None for networks without classes.
+        read: gives image and mask of an index.
+        note: a sentence about what was explained.
+        max_localized: pointing game on at most so many test images that have a mask.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        explainers: Sequence[Explainer],
+        choose: Callable[[Sequence[Prediction]], Chosen],
+        predictions: Path,
+        class_names: Sequence[str] | None,
+        read: ReadImage,
+        note: str,
+        seed: int,
+        max_localized: int = 200,
+    ) -> None:
+        self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
+        self.class_names = None if class_names is None else list(class_names)
+        self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        rows = read_csv(self.predictions)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        network = pl_module.get_submodule("network")
+        chosen = self.choose(rows)
+        log.info("explaining %d cases with %s", len(chosen), ", ".join(e.name for e in self.explainers) or "nothing")
+        maps = {e.name: self._maps(e, network, [p for p, _ in chosen]) for e in self.explainers}
+        scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}
+        cases = [self._write_case(p, reason, i, maps, scales) for i, (p, reason) in enumerate(chosen)]
+        write_json(self.folder / "cases.json", self._index(cases, scales))
+        write_json(self.folder / "localization.json", self._localization(network, rows))
+        if chosen:
+            self._write_filters(network, _index_of(chosen[0][0]))
+
+    def _maps(self, explainer: Explainer, network: nn.Module, predictions: Sequence[Prediction]) -> list[CaseMap]:
+        targets = None if self.class_names is None else [self.class_names.index(p["predicted"]) for p in predictions]
+        indices = [_index_of(p) for p in predictions]
+        return explain_cases(explainer, network, indices, [p["case"] for p in predictions], targets, self.read)
+
+    def _write_case(
+        self,
+        prediction: Prediction,
+        reason: str,
+        i: int,
+        maps: Mapping[str, list[CaseMap]],
+        scales: Mapping[str, float],
+    ) -> dict[str, Any]:
+        case = prediction["case"]
+        image, mask_HW = self.read(_index_of(prediction))
+        array = image.numpy()
+        scan_png(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1), self.folder / f"{case}_scan.png")
+        written = [write_case_map(self.folder, found[i], scale=scales[name]) for name, found in maps.items()]
+        return {
+            "case": case,
+            "split": case.partition("-")[0],
+            "reason": reason,
+            "target": prediction["target"],
+            "predicted": prediction.get("predicted"),
+            "explained": prediction.get("predicted"),
+            "probabilities": {k[5:]: float(v) for k, v in prediction.items() if k.startswith("prob_")},
+            "scan": f"{case}_scan.png",
+            "maps": written,
+            "mask_area_share": float(mask_HW.mean()) if mask_HW is not None and mask_HW.any() else None,
+        }
+
+    def _index(self, cases: list[dict[str, Any]], scales: Mapping[str, float]) -> dict[str, Any]:
+        methods = [
+            {"name": e.name, "legend": e.legend, "unit": e.unit, "layer": e.layer or "", "scale": scales[e.name]}
+            for e in self.explainers
+        ]
+        blank = sum(m["is_blank"] for case in cases for m in case["maps"])
+        return {"schema_version": 1, "methods": methods, "cases": cases, "blank_maps": blank, "note": self.note}
+
+    def _localization(self, network: nn.Module, rows: Sequence[Prediction]) -> dict[str, Any] | None:
+        """Where peaks lie on right answers that have a mask; None if there are none."""
+        right = [p for p in rows if p.get("predicted", p["target"]) == p["target"]]
+        masked = [p for p in right if (mask := self.read(_index_of(p))[1]) is not None and mask.any()]
+        masked = masked[: self.max_localized]
+        if not masked:
+            return None
+        return {e.name: self._summary(self._maps(e, network, masked), masked) for e in self.explainers}
+
+    def _summary(self, maps: list[CaseMap], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        masks = [m.mask_HW for m in maps if m.mask_HW is not None]
+        hits = [pointing_hit(m.map_HW, mask) for m, mask in zip(maps, masks, strict=True)]
+        return localization_summary(
+            [hit or 0.0 for hit in hits],
+            [float(mask.mean()) for mask in masks],
+            patients=[p["patient"] or None for p in predictions],
+            num_blank=sum(m.is_blank for m in maps),
+            seed=self.seed,
+        )
+
+    def _write_filters(self, network: nn.Module, index: int) -> None:
+        first = getattr(network, "first_conv", None)
+        if first is None:
+            return
+        name = next(name for name, module in network.named_modules() if module is first)
+        image, _ = self.read(index)
+        x_1CHW = image.unsqueeze(0).to(next(network.parameters()).device)
+        filters_png(first_filters(network), self.folder / "filters.png")
+        feature_maps_png(feature_maps(network, x_1CHW, name), self.folder / "feature_maps.png")
+
+
+def _index_of(prediction: Prediction) -> int:
+    return int(prediction["case"].rpartition("-")[2])

@@ -1,0 +1,255 @@
+"""The command line: `python train.py ...`, and `scanlens train | report | predict`.
+
+Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
+is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
+configuration of the run folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from scanlens import __version__
+from scanlens.errors import ConfigError, ScanlensError, did_you_mean
+from scanlens.paths import RUN_ID_PATTERN, config_dir, new_run_id
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from omegaconf import DictConfig
+
+DONE, FAILED, WRONG_CONFIGURATION, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+RUN_ID = "RUN_ID"
+COMMANDS = ("train", "report", "predict")
+
+# Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
+POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+HELP = """\
+scanlens: train a network on medical images, judge it honestly and explain what it looks at.
+
+  scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
+  scanlens report run=outputs/RUN_ID                    write the report page of a run again
+  scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
+  scanlens --version
+
+For research, not for diagnosis.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """The console script `scanlens`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(exit_status(lambda: _command(arguments)))
+
+
+def train(argv: Sequence[str] | None = None) -> NoReturn:
+    """The script `train.py`: everything after it goes to Hydra."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(exit_status(lambda: _train(arguments)))
+
+
+def exit_status(command: Callable[[], None]) -> int:
+    """Run a command; what users can mend is told without a traceback, and everything that stops it has its status."""
+    for name, value in POLITE_THREADS.items():  # read by OpenMP when torch is imported
+        os.environ.setdefault(name, value)
+    try:
+        with _terminating_on_sigterm():
+            command()
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_CONFIGURATION
+    except ScanlensError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command with the same run_id goes on from the last checkpoint\n")
+        return INTERRUPTED
+    except SystemExit as error:
+        return _status_of(error)
+    return DONE
+
+
+def _status_of(error: SystemExit) -> int:
+    """The status of an exit. Lightning's, on SIGTERM, carries none, and would count as success."""
+    if error.code is None:
+        return DONE if type(error) is SystemExit else TERMINATED
+    if isinstance(error.code, int):
+        return error.code
+    sys.stderr.write(f"{error.code}\n")
+    return FAILED
+
+
+@contextmanager
+def _terminating_on_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds the stack, so that files are closed and child processes ended, and gives status 143."""
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _command(arguments: list[str]) -> None:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if name in ("--help", "-h", "help"):
+        sys.stdout.write(HELP)
+    elif name in ("--version", "-V"):
+        sys.stdout.write(f"scanlens {__version__}\n")
+    elif name == "train":
+        _train(rest)
+    elif name == "report":
+        _report(rest)
+    elif name == "predict":
+        _predict(rest)
+    else:
+        raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
+
+
+def _report(arguments: Sequence[str]) -> None:
+    given = _pairs("report", arguments, required=("run",))
+    from scanlens.report.page import build_report
+
+    sys.stdout.write(f"{build_report(Path(given['run'][-1]))}\n")
+
+
+def _predict(arguments: Sequence[str]) -> None:
+    given = _pairs("predict", arguments, required=("run", "path"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.predict import predict
+
+    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]])
+
+
+def _pairs(command: str, arguments: Sequence[str], *, required: Sequence[str]) -> dict[str, list[str]]:
+    """`name=value` words, in which a name may come several times."""
+    found: dict[str, list[str]] = {}
+    mistakes = []
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if not (equals and value):
+            mistakes.append(f"'{word}' is not of the form name=value, such as {required[0]}=...")
+        elif name not in required:
+            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, required)}")
+        found.setdefault(name, []).append(value)
+    mistakes += [f"scanlens {command} needs {name}=..." for name in required if name not in found]
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def _train(arguments: list[str]) -> None:
+    if arguments[:1] == ["--version"]:
+        sys.stdout.write(f"scanlens {__version__}\n")
+        return
+    options = _parsed(arguments)
+    flags = list(arguments)
+    for word in options.overrides:
+        flags.remove(word)
+    with _arguments_of_the_process(["train.py", *options.overrides, *flags]):
+        _judge_and_run(options)
+
+
+def _parsed(arguments: Sequence[str]) -> Namespace:
+    """The words after train.py; flags and settings may come in any order, which Hydra's own reading does not allow."""
+    from hydra._internal.utils import get_args_parser
+
+    options = get_args_parser().parse_intermixed_args(arguments)
+    if options.experimental_rerun:
+        raise ConfigError(["--experimental-rerun reads a pickle, which can run any code; give the settings again"])
+    return options
+
+
+def _judge_and_run(options: Namespace) -> None:
+    os.environ[RUN_ID] = _run_id(options.overrides)
+    is_question = options.hydra_help or options.shell_completion or (options.help and not options.overrides)
+    if not is_question:
+        _refuse_mistakes(options)
+    import hydra
+    from hydra.errors import HydraException
+
+    # Hydra would print errors of ours with a traceback, and unexpected ones without most of it.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run_job)
+    try:
+        run()
+    except HydraException as error:
+        raise ConfigError([str(error)]) from error
+
+
+def _run_id(overrides: Sequence[str]) -> str:
+    """The name of the run: as asked for, else as an outer process fixed it, else a new one."""
+    asked = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("run_id=")]
+    name = (asked or [os.environ.get(RUN_ID) or new_run_id()])[-1].strip("'\"")
+    if not RUN_ID_PATTERN.fullmatch(name):
+        where = "run_id" if asked else f"the environment variable {RUN_ID}"
+        raise ConfigError([f"{where} must be letters, digits, '.', '_' and '-', at most 100 of them, got '{name}'"])
+    return name
+
+
+def _refuse_mistakes(options: Namespace) -> None:
+    from scanlens.config.composing import CONFIG_NAME, Composer
+    from scanlens.config.precheck import precheck
+
+    extra = Path(options.config_dir) if options.config_dir else None
+    if extra is not None and not extra.is_dir():
+        raise ConfigError([f"--config-dir: there is no folder {extra}"])
+    folder = Path(options.config_path) if options.config_path else config_dir()
+    composer = Composer(folder, config_name=options.config_name or CONFIG_NAME, extra_dir=extra)
+    is_multirun = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
+    mistakes = precheck(options.overrides, composer, is_multirun=is_multirun)
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+@contextmanager
+def _arguments_of_the_process(words: list[str]) -> Iterator[None]:
+    """Hydra reads `sys.argv`."""
+    former, sys.argv = sys.argv, words
+    try:
+        yield
+    finally:
+        sys.argv = former
+
+
+def run_job(config: DictConfig) -> float | None:
+    """One job, as Hydra starts it here or on a node of a cluster; the monitored value of its best epoch is returned."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from scanlens.config import check
+
+    hydra = HydraConfig.get()
+    check(config, choices={str(group): str(option) for group, option in hydra.runtime.choices.items()})
+    values = _settled(config, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
+    from scanlens.pipeline import train_run
+
+    return train_run(values)
+
+
+def _settled(config: DictConfig, *, run_dir: str, cwd: str) -> dict[str, Any]:
+    """Plain values, with the folders of this job as absolute paths."""
+    from omegaconf import open_dict
+
+    from scanlens.config import plain
+
+    with open_dict(config):
+        config.run_dir = run_dir
+    values, _ = plain(config)
+    paths: Mapping[str, str] = values["paths"]
+    values["paths"] = {name: str(Path(cwd, Path(path).expanduser())) for name, path in paths.items()}
+    return values

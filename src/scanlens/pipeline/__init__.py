@@ -1,0 +1,114 @@
+"""The main job, stage by stage: prepare, fit, judge, report. Each stage reads and fills the run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scanlens.errors import RunError
+from scanlens.files import write_json
+from scanlens.runs import Config, Run
+
+log = logging.getLogger(__name__)
+STAGES = ("prepare", "fit", "judge", "report")
+
+
+def train_run(config: Config) -> float | None:
+    """Do whatever of a run is not done yet; the monitored value of its best epoch is returned, for sweeps.
+
+    Args:
+        config: plain and checked; `run_dir` says where.
+
+    Raises:
+        ScanlensError: for everything that a user can mend.
+    """
+    from scanlens.pipeline.summary import opening_lines
+
+    run = Run(Path(config["run_dir"]).resolve())
+    done = stages_done(run)
+    if done:
+        _refuse_other_settings(config, run)
+    if done == list(STAGES):
+        log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
+        return _best(run)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES:
+        if stage not in done:
+            with _timed(run, stage):
+                _stage(stage)(config, run)
+        if stage == "prepare":
+            log.info("%s", "\n".join(opening_lines(run)))
+    _print_table(run)
+    return _best(run)
+
+
+def stages_done(run: Run) -> list[str]:
+    """The stages that ended, in their order; empty for a new run."""
+    if not (run.provenance_file.is_file() and run.config_file.is_file()):
+        return []
+    return list(json.loads(run.provenance_file.read_text(encoding="utf-8")).get("stages", []))
+
+
+def _stage(name: str) -> Callable[[Config, Run], object]:
+    """The function of a stage; imported here, so that asking for a finished run imports nothing heavy."""
+    if name == "prepare":
+        from scanlens.pipeline.prepare import prepare
+
+        return prepare
+    if name == "fit":
+        from scanlens.pipeline.fit import fit
+
+        return lambda _, run: fit(run)
+    if name == "judge":
+        from scanlens.pipeline.judge import judge
+
+        return lambda _, run: judge(run)
+    from scanlens.config import build
+
+    return lambda config, run: build(config["report"]).write(run.folder)
+
+
+@contextmanager
+def _timed(run: Run, stage: str) -> Iterator[None]:
+    """Note the end and the duration of a stage in provenance.json; a stage that fails is not noted."""
+    began = time.perf_counter()
+    yield
+    content = json.loads(run.provenance_file.read_text(encoding="utf-8"))
+    content["duration_s"][stage] = round(time.perf_counter() - began, 2)
+    content["stages"] = [name for name in STAGES if name in {*content["stages"], stage}]
+    content["warnings"] = run.facts["warnings"]
+    write_json(run.provenance_file, content)
+
+
+def _refuse_other_settings(config: Config, run: Run) -> None:
+    former = {key: value for key, value in run.config.items() if key != "facts"}
+    changed = _differences({key: value for key, value in config.items() if key != "facts"}, former)
+    if changed:
+        raise RunError(
+            f"{run.folder} was started with other settings:\n"
+            + "\n".join(f"  - {line}" for line in changed)
+            + "\nGo on with the former settings, or choose another run_id."
+        )
+
+
+def _differences(new: object, old: object, where: str = "") -> list[str]:
+    if isinstance(new, dict) and isinstance(old, dict):
+        keys = sorted({*new, *old})
+        return [line for key in keys for line in _differences(new.get(key), old.get(key), f"{where}.{key}".strip("."))]
+    return [] if new == old else [f"{where}: was {old!r}, now {new!r}"]
+
+
+def _best(run: Run) -> float | None:
+    content = json.loads(run.evaluation_file.read_text(encoding="utf-8"))
+    value = content["monitor"]["value"]
+    return None if value is None else float(value)
+
+
+def _print_table(run: Run) -> None:
+    from scanlens.report.summary import console_table
+
+    log.info("\n%s", console_table(run.folder))

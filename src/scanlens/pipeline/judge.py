@@ -1,0 +1,160 @@
+"""After training, in one process: the best weights predict val and test once, evaluation and explanations follow."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+
+import numpy as np
+import pytorch_lightning as pl
+
+from scanlens.callbacks.case_choice import choose_classified, choose_scored
+from scanlens.callbacks.explanations import ExplanationWriter
+from scanlens.callbacks.predictions import PredictionWriter, classification_columns, named_columns
+from scanlens.config import build
+from scanlens.data.module import ScanData
+from scanlens.evaluation.classification import evaluate_classification
+from scanlens.evaluation.nearest import nearest_neighbor_scores
+from scanlens.evaluation.reconstruction import evaluate_reconstruction
+from scanlens.files import read_csv, write_json
+from scanlens.models.base import Network
+from scanlens.models.weights import load_weights
+from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.fit import silent_trainer
+from scanlens.runs import Config, Run
+from scanlens.tasks.reconstruction import OUTPUT_NAMES
+
+log = logging.getLogger(__name__)
+
+
+def judge(run: Run) -> None:
+    """Write predictions, explanations and evaluation.json of a run with finished training."""
+    network = rebuild_network(run.config)
+    load_weights(run.weights_file, network)
+    data = open_data(run)
+    splits = [split for split in ("val", "test") if run.indices(split)]
+    trainer = silent_trainer(run, callbacks=_writers(run, network, data, splits))
+    task = build_task(run.config, network)
+    trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
+    write_json(run.evaluation_file, evaluate(run, splits, data))
+
+
+def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> list[pl.Callback]:
+    names = None if run.facts["task"] == "reconstruction" else run.facts["class_names"]
+    columns = named_columns(OUTPUT_NAMES) if names is None else classification_columns(names)
+    writers: list[pl.Callback] = [
+        PredictionWriter(run.predictions, splits=splits, rows=run.split_rows, to_columns=columns)
+    ]
+    explainers = build(run.config["explain"]).explainers_for(network)
+    settings = run.config["callbacks"]
+    if explainers and "test" in splits:
+        choose = (
+            partial(choose_scored, column="mse", num=settings["num_explained_cases"], seed=run.config["seed"])
+            if names is None
+            else partial(choose_classified, num=settings["num_explained_cases"], seed=run.config["seed"])
+        )
+        writers.append(
+            ExplanationWriter(
+                run.explanations,
+                explainers=explainers,
+                choose=choose,
+                predictions=run.predictions / "test.csv",
+                class_names=names,
+                read=data.image_and_mask,
+                note=_note(names),
+                seed=run.config["seed"],
+            )
+        )
+    return writers
+
+
+def _note(class_names: list[str] | None) -> str:
+    if class_names is None:
+        return "Maps show where the reconstruction differs from the image; they know nothing of classes."
+    return "Each map explains the predicted class: evidence for it against all others, in log-odds."
+
+
+def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
+    """The contents of evaluation.json."""
+    is_reconstruction = run.facts["task"] == "reconstruction"
+    judged = _reconstruction(run, splits) if is_reconstruction else _classification(run, splits)
+    return {
+        "schema_version": 1,
+        "task": run.facts["task"],
+        "class_names": run.facts["class_names"],
+        "splits": judged,
+        "best_epoch": best_epoch(run),
+        "monitor": {"name": run.facts["monitor"]["name"], "value": best_value(run)},
+        "localization": _localization(run),
+        "nearest_neighbor": None if is_reconstruction else _nearest_neighbor(run, data),
+    }
+
+
+def _classification(run: Run, splits: list[str]) -> Config:
+    names = run.facts["class_names"]
+    judged = {}
+    for split in splits:
+        rows = read_csv(run.predictions / f"{split}.csv")
+        judged[split] = evaluate_classification(
+            np.array([[float(row[f"prob_{name}"]) for name in names] for row in rows]),
+            np.array([names.index(row["target"]) for row in rows]),
+            class_names=names,
+            patients=[row["patient"] or None for row in rows],
+            seed=run.config["seed"],
+            num_resamples=run.config["callbacks"]["bootstrap_resamples"],
+        )
+    return judged
+
+
+def _reconstruction(run: Run, splits: list[str]) -> Config:
+    normal = run.config["task"].get("train_on")
+    tables = {split: read_csv(run.predictions / f"{split}.csv") for split in splits}
+    reference = [float(r["mse"]) for r in tables.get("val", []) if not normal or r["target"] in normal]
+    return {
+        split: evaluate_reconstruction(
+            mse_N=[float(row["mse"]) for row in rows],
+            psnr_N=[float(row["psnr"]) for row in rows],
+            ssim_N=[float(row["ssim"]) for row in rows],
+            targets=[row["target"] or None for row in rows],
+            normal_classes=normal,
+            reference_mse=reference,
+            patients=[row["patient"] or None for row in rows],
+            seed=run.config["seed"],
+            num_resamples=run.config["callbacks"]["bootstrap_resamples"],
+        )
+        for split, rows in tables.items()
+    }
+
+
+def _nearest_neighbor(run: Run, data: ScanData) -> Config | None:
+    """What 1-nearest-neighbor on small thumbnails reaches on the same split: no learning at all."""
+    train, test = run.indices("train"), run.indices("test")
+    if not train or not test:
+        return None
+    thumbs, target = data.thumbnails(), data.targets_N
+    return nearest_neighbor_scores(thumbs[train], target[train], thumbs[test], target[test])
+
+
+def _localization(run: Run) -> Config | None:
+    path = run.explanations / "localization.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _epoch_values(run: Run) -> list[tuple[float, int]]:
+    name = run.facts["monitor"]["name"]
+    return [(float(row[name]), int(row["epoch"])) for row in read_csv(run.metrics_file) if row.get(name)]
+
+
+def best_value(run: Run) -> float | None:
+    """The best value of the monitored metric, None if it was never measured."""
+    values = [value for value, _ in _epoch_values(run)]
+    if not values:
+        return None
+    return min(values) if run.facts["monitor"]["mode"] == "min" else max(values)
+
+
+def best_epoch(run: Run) -> int | None:
+    """The epoch whose weights are kept: the first that reached the best value of the monitored metric."""
+    best = best_value(run)
+    return next((epoch for value, epoch in _epoch_values(run) if value == best), None)

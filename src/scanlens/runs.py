@@ -1,0 +1,125 @@
+"""A run folder: where its files lie, what is in them, and how its network is opened again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanlens.config import load_frozen
+from scanlens.errors import RunError
+from scanlens.files import read_csv
+
+if TYPE_CHECKING:
+    from scanlens.models.base import Network
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Names of everything in a run folder; nothing is read before it is asked for.
+
+    Args:
+        folder: absolute path of `outputs/<RUN_ID>`.
+    """
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def split_file(self) -> Path:
+        return self.folder / "split.csv"
+
+    @property
+    def quarantine_file(self) -> Path:
+        return self.folder / "quarantine.csv"
+
+    @property
+    def provenance_file(self) -> Path:
+        return self.folder / "provenance.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.csv"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.folder / "evaluation.json"
+
+    @property
+    def weights_file(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def initial_weights_file(self) -> Path:
+        return self.checkpoints / "initial.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / "predictions"
+
+    @property
+    def explanations(self) -> Path:
+        return self.folder / "explanations"
+
+    @property
+    def report_file(self) -> Path:
+        return self.folder / "report" / "index.html"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @cached_property
+    def config(self) -> Config:
+        """The frozen configuration, its `facts` included.
+
+        Raises:
+            RunError: if there is no run here.
+        """
+        content = load_frozen(self.folder)
+        if not isinstance(content.get("facts"), dict):
+            raise RunError(f"{self.config_file} holds no finished preparation; start the training command again")
+        return content
+
+    @property
+    def facts(self) -> Config:
+        """What the data decided: class names, channels, sizes, counts."""
+        return self.config["facts"]
+
+    @cached_property
+    def split_rows(self) -> list[dict[str, str]]:
+        """The rows of `split.csv`."""
+        return read_csv(self.split_file)
+
+    def indices(self, split: str) -> list[int]:
+        """Places of the images of one split, ascending."""
+        return [int(row["index"]) for row in self.split_rows if row["split"] == split]
+
+
+def load_run(folder: str | Path) -> tuple[Run, Network]:
+    """A finished run and its network with the best weights, in evaluation mode, on the CPU.
+
+    Raises:
+        RunError: if the folder holds no finished training.
+    """
+    from scanlens.models.weights import load_weights
+    from scanlens.pipeline.build import rebuild_network
+
+    run = Run(Path(folder).resolve())
+    if not run.weights_file.is_file():
+        raise RunError(
+            f"{run.folder} has no weights.safetensors yet; let the training finish (the same command resumes it)"
+        )
+    network = rebuild_network(run.config)
+    load_weights(run.weights_file, network)
+    return run, network.eval()

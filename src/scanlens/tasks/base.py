@@ -1,0 +1,103 @@
+"""What every task shares: an injected network, the optimizer, thawing, exact losses on any number of processes.
+
+A batch is a dictionary: `image` x_BCHW float32 in [0, 1], `target` int64 (B,), `index` int64 (B,) the image's place in the
+data set, `global_batch` the number of images in this step over all processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from scanlens.seeds import derived_seed
+from scanlens.tasks.gather import SplitOutputs
+from scanlens.tasks.optim import OptimPlan, build_optimizer, build_schedule, frozen_blocks
+
+Batch = dict[str, Any]
+
+
+class Task(pl.LightningModule):
+    """Losses, metrics and steps around a network that was built elsewhere.
+
+    Args:
+        network: maps x_BCHW in [0, 1] to the task's output.
+        optim: settings of the optimizer.
+        seed: of the run; dropout and noise are drawn from (seed, process, step).
+    """
+
+    network: Any  # a scanlens network; rooms do not import each other, so its class has no name here
+
+    def __init__(self, network: nn.Module, *, optim: OptimPlan, seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.optim = optim
+        self.seed = seed
+        self.train_loss = MeanMetric()
+        self.val_outputs = SplitOutputs()
+        self.frozen_at_start = int(getattr(network, "frozen_blocks", 0))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """The network's output."""
+        return self.network(x_BCHW)
+
+    def loss_per_image(self, batch: Batch) -> Tensor:
+        """loss_B of one training batch."""
+        raise NotImplementedError
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """rows_BD that validation and prediction keep of each image, in float32."""
+        raise NotImplementedError
+
+    def split_metrics(self, rows_ND: Tensor, index_N: Tensor) -> dict[str, float]:
+        """Metrics of a whole split from the rows of `outputs`, named without the split."""
+        raise NotImplementedError
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        torch.manual_seed(derived_seed(self.seed, self.global_rank, self.global_step))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss_B = self.loss_per_image(batch)
+        self.train_loss.update(loss_B.detach().mean(), weight=loss_B.numel())
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True)
+        # The mean over processes that DDP takes of this is the mean over the global batch, also when shards differ by one.
+        return loss_B.sum() * self._num_processes() / batch["global_batch"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.val_outputs.update(self.outputs(batch), batch["index"])
+
+    def on_validation_epoch_end(self) -> None:
+        rows_ND, index_N = self.val_outputs.compute()
+        self.val_outputs.reset()
+        for name, value in self.split_metrics(rows_ND.cpu(), index_N.cpu()).items():
+            self.log(f"val/{name}", value, prog_bar=name in {"loss", "auroc"}, rank_zero_only=False, sync_dist=False)
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> tuple[Tensor, Tensor]:
+        return self.outputs(batch), batch["index"]
+
+    def on_train_start(self) -> None:
+        self._freeze_as_planned()  # a run that is resumed within an epoch does not start that epoch again
+
+    def on_train_epoch_start(self) -> None:
+        self._freeze_as_planned()
+
+    def _freeze_as_planned(self) -> None:
+        if hasattr(self.network, "set_frozen_blocks"):
+            count = frozen_blocks(self.optim, at_start=self.frozen_at_start, epoch=self.current_epoch)
+            self.network.set_frozen_blocks(count)
+
+    def configure_optimizers(self) -> Any:
+        # Everything must ask for gradients while DDP wraps the network, or thawed layers would never be synchronized.
+        if hasattr(self.network, "set_frozen_blocks"):
+            self.network.set_frozen_blocks(0)
+        groups = self.network.parameter_groups(self.optim.lr, block_decay=self.optim.block_decay)
+        optimizer = build_optimizer(self.optim, groups)
+        num_steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = build_schedule(self.optim, optimizer, num_steps=num_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _num_processes(self) -> int:
+        return int(getattr(self.trainer, "world_size", 1))

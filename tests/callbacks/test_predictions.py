@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from scanlens.callbacks.case_choice import choose_classified, choose_scored
+from scanlens.callbacks.predictions import PredictionWriter, case_name, classification_columns
+from scanlens.files import read_csv
+
+ROWS = [
+    {"index": "0", "id": "a/1.png", "patient": "p1", "target": "cat", "split": "val"},
+    {"index": "1", "id": "a/2.png", "patient": "p2", "target": "dog", "split": "test"},
+    {"index": "2", "id": "a/3.png", "patient": "", "target": "cat", "split": "test"},
+]
+
+
+def writer(folder: Path) -> PredictionWriter:
+    columns = classification_columns(["cat", "dog"])
+    return PredictionWriter(folder, splits=["val", "test"], rows=ROWS, to_columns=columns)
+
+
+def batch(rows: list[list[float]], index: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(rows), torch.tensor(index)
+
+
+def test_each_image_gets_one_row_in_the_order_of_the_data_set(tmp_path: Path) -> None:
+    val = [batch([[0.75, 0.25, 0.0]], [0])]
+    test = [batch([[0.5, 0.5, 0.0]], [2]), batch([[0.125, 0.875, 1.0]], [1])]
+    writer(tmp_path).write_on_epoch_end(SimpleNamespace(), SimpleNamespace(), [val, test], [])  # type: ignore[arg-type]
+    assert read_csv(tmp_path / "test.csv") == [
+        {"case": "test-00001", "id": "a/2.png", "patient": "p2", "target": "dog", "predicted": "dog", "prob_cat": "0.125", "prob_dog": "0.875"},
+        {"case": "test-00002", "id": "a/3.png", "patient": "", "target": "cat", "predicted": "cat", "prob_cat": "0.5", "prob_dog": "0.5"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", [[1], [1, 1], [1, 2, 2]])
+def test_a_missing_or_repeated_image_is_an_error(tmp_path: Path, index: list[int]) -> None:
+    val = [batch([[0.75, 0.25, 0.0]], [0])]
+    test = [batch([[0.5, 0.5, 0.0]] * len(index), index)]
+    with pytest.raises(RuntimeError, match="exactly once"):
+        writer(tmp_path).write_on_epoch_end(SimpleNamespace(), SimpleNamespace(), [val, test], [])  # type: ignore[arg-type]
+
+
+def prediction(index: int, target: str, prob_cat: float) -> dict[str, str]:
+    predicted = "cat" if prob_cat >= 0.5 else "dog"
+    probabilities = {"prob_cat": str(prob_cat), "prob_dog": str(1 - prob_cat)}
+    return {"case": case_name("test", index), "target": target, "predicted": predicted, **probabilities}
+
+
+def test_the_most_confident_wrong_answers_come_first_and_no_case_twice() -> None:
+    rows = [prediction(0, "cat", 0.9), prediction(1, "cat", 0.1), prediction(2, "cat", 0.4), prediction(3, "dog", 0.3)]
+    chosen = choose_classified(rows, num=6, seed=1)
+    assert [(p["case"], reason) for p, reason in chosen[:3]] == [
+        ("test-00001", "worst miss"),
+        ("test-00002", "worst miss"),
+        ("test-00000", "best hit"),
+    ]
+    cases = [p["case"] for p, _ in chosen]
+    assert len(cases) == len(set(cases)) == 4
+
+
+def test_choice_is_the_same_for_the_same_seed_whatever_the_order_of_rows() -> None:
+    rows = [prediction(i, "cat" if i % 3 else "dog", (i * 37 % 100) / 100) for i in range(40)]
+    first, again = choose_classified(rows, num=12, seed=5), choose_classified(rows[::-1], num=12, seed=5)
+    assert sorted(p["case"] for p, _ in first) == sorted(p["case"] for p, _ in again)
+
+
+def test_highest_scores_come_first_for_an_autoencoder() -> None:
+    rows = [
+        {"case": case_name("test", i), "target": "", "mse": str(value)} for i, value in enumerate([0.1, 0.9, 0.5, 0.3])
+    ]
+    assert [(p["case"], why) for p, why in choose_scored(rows, column="mse", num=3, seed=1)][:2] == [
+        ("test-00001", "highest score"),
+        ("test-00000", "lowest score"),
+    ]
