@@ -1,0 +1,74 @@
+"""Make the README's pictures anew from a finished run: `python docs/make_pictures.py outputs/<RUN_ID>`.
+
+Needs a Chromium or Chrome on the PATH (Debian: the package chromium). Also draws the sheet of phantoms.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from scanlens.data.sources.phantom import PhantomSource
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-quic", "--window-size=1200,9000",
+)  # fmt: skip
+
+
+def screenshot(page: Path) -> Image.Image:
+    """The whole page, 1200 pixels wide."""
+    browser = next((found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))), None)
+    if browser is None:
+        sys.exit("no Chromium on the PATH; on Debian: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder, "page.png")
+        profile = f"--user-data-dir={folder}/profile"
+        subprocess.run(
+            [browser, *FLAGS, profile, f"--screenshot={shot}", page.resolve().as_uri()], check=True, capture_output=True
+        )
+        return Image.open(shot).convert("RGB").copy()
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """As an optimized PNG in true color; a palette would spoil the shades of the maps."""
+    picture.save(PICTURES / name, optimize=True)
+    print(PICTURES / name, picture.size)
+
+
+def phantom_sheet() -> None:
+    """Four classes of both kinds, one patient a picture."""
+    figure = Figure(figsize=(12, 6.4), layout="tight")
+    axes = figure.subplots(4, 8)
+    for block, kind in enumerate(("mri", "microscopy")):
+        source = PhantomSource(kind=kind, num_patients=60, slices_per_patient=1)  # type: ignore[arg-type]
+        for row, name in enumerate(source.class_names):
+            chosen = [record for record in source.records() if record.target == name][:4]
+            for column, record in enumerate(chosen):
+                panel = axes[row][4 * block + column]
+                panel.imshow(np.asarray(source.read(record).pixels), cmap="gray")
+                panel.set_axis_off()
+                if column == 0:
+                    panel.set_title(name.replace("_", " "), fontsize=9, loc="left")
+    figure.savefig(PICTURES / "phantoms.png", dpi=64)
+
+
+def main() -> None:
+    """Three pictures."""
+    page = screenshot(Path(sys.argv[1], "report", "index.html"))
+    PICTURES.mkdir(exist_ok=True)
+    save(page.crop((0, 0, 1200, 1160)), "report.png")
+    save(page.crop((0, 4375, 1200, 5500)), "cases.png")
+    phantom_sheet()
+
+
+if __name__ == "__main__":
+    main()
