@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from scanlens.data import cache_upkeep
 from scanlens.data.cache import FULL_SCALE, CachedImages, build_cache, open_cache
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import DataError, ImageError
@@ -216,6 +217,22 @@ def test_processes_that_make_the_same_entry_at_once_all_get_it(tmp_path: Path) -
         worker.join(timeout=20)
     assert sums == {int(build_in(tmp_path, num=40).images.astype(np.int64).sum())}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_entry_that_another_process_takes_away_during_upkeep_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f".{key * 24}.abcdefgh" for key in "ab"]
+    for name in names:
+        (tmp_path / name).mkdir()
+
+    def gone(path: Path) -> bool:
+        shutil.rmtree(path)
+        return True
+
+    monkeypatch.setattr(cache_upkeep, "_holds_only_our_files", gone)
+    cache_upkeep.remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:

@@ -121,8 +121,16 @@ def _holds_only_our_files(path: Path) -> bool:
     return all(name in FILES or name.startswith(f".{MANIFEST}.") for name in names)
 
 
+def _files_in(entry: Path) -> list[Path]:
+    """Empty if another process has just renamed or removed the entry."""
+    try:
+        return list(entry.iterdir())
+    except OSError:
+        return []
+
+
 def _size(entry: Path) -> int:
-    return sum(_size_and_time(path)[0] for path in entry.glob("*"))
+    return sum(_size_and_time(path)[0] for path in _files_in(entry))
 
 
 def _last_use(entry: Path) -> float:
@@ -130,7 +138,7 @@ def _last_use(entry: Path) -> float:
 
 
 def _last_change(entry: Path) -> float:
-    return max(_size_and_time(path)[1] for path in (entry, *entry.glob("*")))
+    return max(_size_and_time(path)[1] for path in (entry, *_files_in(entry)))
 
 
 def _size_and_time(path: Path) -> tuple[int, float]:
