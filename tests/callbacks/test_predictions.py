@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from scanlens.callbacks.case_choice import choose_classified, choose_scored
+from scanlens.callbacks.case_choice import choose_classified, choose_scored, random_order
 from scanlens.callbacks.predictions import PredictionWriter, case_name, classification_columns
 from scanlens.files import read_csv
 
@@ -66,6 +66,13 @@ def test_choice_is_the_same_for_the_same_seed_whatever_the_order_of_rows() -> No
     rows = [prediction(i, "cat" if i % 3 else "dog", (i * 37 % 100) / 100) for i in range(40)]
     first, again = choose_classified(rows, num=12, seed=5), choose_classified(rows[::-1], num=12, seed=5)
     assert sorted(p["case"] for p, _ in first) == sorted(p["case"] for p, _ in again)
+
+
+def test_a_random_order_favors_no_place_in_the_list() -> None:
+    rows = [prediction(i, "cat", 0.5) for i in range(2000)]
+    first = [int(p["case"][-5:]) for p in sorted(rows, key=random_order(3))[:200]]
+    assert 850 < sum(first) / 200 < 1150, "the mean place of 200 of 2,000 is 999.5, give or take 40"
+    assert first != [int(p["case"][-5:]) for p in sorted(rows, key=random_order(4))[:200]]
 
 
 def test_highest_scores_come_first_for_an_autoencoder() -> None:

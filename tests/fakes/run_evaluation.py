@@ -41,6 +41,8 @@ def _pointing(rate: float, widen: float) -> dict[str, Any]:
         "num_images": 38,
         "num_patients": 17,
         "num_blank": 1,
+        "num_wrong": 9,
+        "num_not_drawn": 0,
         "hit_rate": _with_interval(rate, widen),
         "chance": 0.061,
         "excess": _with_interval(rate - 0.061, widen),

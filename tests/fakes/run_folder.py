@@ -18,15 +18,23 @@ SIZE = 96
 METHODS = [
     {
         "name": "hires_cam",
+        "title": "HiResCAM",
         "legend": "HiResCAM: gradient times activation of each cell, exact for this head",
         "unit": "log-odds per cell",
         "layer": "features.4",
+        "cell_px": [4.0, 4.0],
+        "sees_px": [16.0, 16.0],
+        "placement_note": "",
     },
     {
         "name": "grad_cam",
+        "title": "Grad-CAM",
         "legend": "Grad-CAM: channel weights from mean gradients",
         "unit": "log-odds per cell",
         "layer": "features.4",
+        "cell_px": [4.0, 4.0],
+        "sees_px": [16.0, 16.0],
+        "placement_note": "",
     },
 ]
 

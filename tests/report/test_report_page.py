@@ -21,7 +21,7 @@ from PIL import Image
 
 from fakes.run_folder import write_json, write_run_folder
 from scanlens.errors import RunError
-from scanlens.report.cases import explained_cases
+from scanlens.report.cases import explained_cases, methods
 from scanlens.report.facts import quarantine_table
 from scanlens.report.folder import RunFolder, read_run
 from scanlens.report.page import NOTICE, TEMPLATES, ReportWriter, build_report, render
@@ -175,7 +175,7 @@ def test_what_is_wrong_with_a_result_is_said(run: RunFolder) -> None:
         "The interval of the AUROC includes 0.50",
         "The test split holds only 8 patients",
         "Copying the label of the most similar training image does as well (balanced accuracy 0.94",
-        "The peaks of the grad_cam maps do not lie in marked lesions more often than chance",
+        "The peaks of the Grad-CAM maps do not lie in marked lesions more often than chance",
         "Never recognized in the test split: glioma.",
     )
     assert len(said) == len(starts)
@@ -290,6 +290,18 @@ def test_cases_show_pictures_side_by_side_with_measured_words(page: str, run: Ru
             hit = entry["pointing_hit"]
             words = {None: "No lesion is marked", 1.0: "peak lies inside", 0.0: "peak lies outside"}[hit]
             assert "Uninformative: the map is zero" in article if entry["is_blank"] else words in article
+
+
+def test_methods_are_called_as_in_print_and_say_what_a_cell_is(page: str, run: RunFolder) -> None:
+    text = text_of(page)
+    assert "Layer features.4. One cell stands for 4 × 4 pixels and sees 16 × 16." in text
+    assert "the peak of the HiResCAM map lay inside the lesion" in text
+    assert "hires_cam" not in text.replace("name: hires_cam", "")
+    assert "Left out: 9 that the network named wrongly." in text
+    wide = without(run, facts={**run.facts, "input_size": 16})
+    assert [one["where"] for one in methods(wide)][:1] == [
+        "Layer features.4. One cell stands for 4 × 4 pixels and sees the whole picture."
+    ]
 
 
 def test_pictures_are_reencoded_and_names_that_lead_elsewhere_are_not_opened(copy: Path) -> None:

@@ -23,14 +23,14 @@ def choose_classified(predictions: Sequence[Prediction], *, num: int, seed: int)
     classes = sorted({p["target"] for p in predictions})
     best = [max(hits, key=_confidence) for name in classes if (hits := [p for p in right if p["target"] == name])]
     per_class = [
-        min(rows, key=_random_key(seed))
+        min(rows, key=random_order(seed))
         for name in classes
         if (rows := [p for p in predictions if p["target"] == name])
     ]
     wishes = [(p, "worst miss") for p in sorted(wrong, key=_confidence, reverse=True)[: max(1, num // 3)]]
     wishes += [(p, "best hit") for p in sorted(best, key=_confidence, reverse=True)]
     wishes += [(p, "per class") for p in per_class]
-    wishes += [(p, "random") for p in sorted(predictions, key=_random_key(seed + 1))]
+    wishes += [(p, "random") for p in sorted(predictions, key=random_order(seed + 1))]
     return _unique(wishes)[:num]
 
 
@@ -41,19 +41,21 @@ def choose_scored(
     ranked = sorted(predictions, key=lambda p: float(p[column]), reverse=True)
     wishes = [(p, "highest score") for p in ranked[: max(1, num // 3)]]
     wishes += [(p, "lowest score") for p in ranked[-1:]]
-    wishes += [(p, "random") for p in sorted(predictions, key=_random_key(seed))]
+    wishes += [(p, "random") for p in sorted(predictions, key=random_order(seed))]
     return _unique(wishes)[:num]
 
 
-def _confidence(prediction: Prediction) -> float:
-    return float(prediction[f"prob_{prediction['predicted']}"])
+def random_order(seed: int) -> Callable[[Prediction], int]:
+    """Sorting by this is a draw at random that depends on nothing but the seed and the numbers of the images."""
 
-
-def _random_key(seed: int) -> Callable[[Prediction], int]:
     def key(prediction: Prediction) -> int:
         return derived_seed(seed, int(prediction["case"].rpartition("-")[2]))
 
     return key
+
+
+def _confidence(prediction: Prediction) -> float:
+    return float(prediction[f"prob_{prediction['predicted']}"])
 
 
 def _unique(wishes: list[tuple[Prediction, str]]) -> list[tuple[Prediction, str]]:

@@ -24,11 +24,34 @@ BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
+class MapGrid:
+    """What one cell of a method's maps is.
+
+    Args:
+        layer: dotted name of the explained layer; "input" for methods that work on pixels.
+        cell_px: (rows, columns) of the image that one cell stands for.
+        sees_px: (rows, columns) of the image that one cell sees; None if not known.
+        note: why the place of the cells is only roughly known, or "".
+    """
+
+    layer: str
+    cell_px: tuple[float, float]
+    sees_px: tuple[float, float] | None
+    note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `cases.json`."""
+        sees_px = None if self.sees_px is None else list(self.sees_px)
+        return {"layer": self.layer, "cell_px": list(self.cell_px), "sees_px": sees_px, "placement_note": self.note}
+
+
+@dataclass(frozen=True, slots=True)
 class CaseMap:
     """One method's map of one case, ready to be written."""
 
     case: str
     method: str
+    grid: MapGrid
     scan_CHW: NDArray[np.float32]
     map_HW: NDArray[np.float32]
     cells_hw: NDArray[np.float32]
@@ -67,9 +90,11 @@ def explain_cases(
 def _case_map(
     method: str, case: str, explanation: Explanation, i: int, image_CHW: Tensor, mask_HW: NDArray[np.uint8] | None
 ) -> CaseMap:
+    geometry = explanation.geometry
     return CaseMap(
         case=case,
         method=method,
+        grid=MapGrid(explanation.layer, geometry.jump_yx, geometry.receptive_field_yx, explanation.note),
         scan_CHW=image_CHW.cpu().float().numpy(),
         map_HW=explanation.map_BHW[i].cpu().float().numpy(),
         cells_hw=explanation.cells_Bhw[i].cpu().float().numpy(),

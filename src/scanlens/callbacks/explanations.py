@@ -15,6 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
+from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.case_maps import CaseMap, ReadImage, explain_cases, write_case_map
 from scanlens.callbacks.predictions import case_name
 from scanlens.evaluation.pointing import localization_summary
@@ -97,7 +98,8 @@ class ExplanationWriter(pl.Callback):
         class_names: in the order of the logits; None for networks without classes.
         read: gives image and mask of an index.
         note: a sentence about what was explained.
-        max_localized: pointing game on at most so many test images that have a mask.
+        seed: of the draw of images for the pointing game, and of its resamples.
+        max_localized: pointing game on at most so many rightly named test images that have a mask, drawn at random.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class ExplanationWriter(pl.Callback):
         maps = {e.name: self._maps(e, network, [p for p, _ in chosen]) for e in self.explainers}
         scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}
         cases = [self._write_case(p, reason, i, maps, scales) for i, (p, reason) in enumerate(chosen)]
-        write_json(self.folder / "cases.json", self._index(cases, scales))
+        write_json(self.folder / "cases.json", self._index(cases, maps, scales))
         write_json(self.folder / "localization.json", self._localization(network, rows))
         if chosen:
             self._write_filters(network, _index_of(chosen[0][0]))
@@ -162,9 +164,18 @@ class ExplanationWriter(pl.Callback):
             "mask_area_share": float(mask_HW.mean()) if mask_HW is not None and mask_HW.any() else None,
         }
 
-    def _index(self, cases: list[dict[str, Any]], scales: Mapping[str, float]) -> dict[str, Any]:
+    def _index(
+        self, cases: list[dict[str, Any]], maps: Mapping[str, list[CaseMap]], scales: Mapping[str, float]
+    ) -> dict[str, Any]:
         methods = [
-            {"name": e.name, "legend": e.legend, "unit": e.unit, "layer": e.layer or "", "scale": scales[e.name]}
+            {
+                "name": e.name,
+                "title": e.title,
+                "legend": e.legend,
+                "unit": e.unit,
+                "scale": scales[e.name],
+                **(maps[e.name][0].grid.as_dict() if maps[e.name] else {}),
+            }
             for e in self.explainers
         ]
         blank = sum(m["is_blank"] for case in cases for m in case["maps"])
@@ -172,12 +183,13 @@ class ExplanationWriter(pl.Callback):
 
     def _localization(self, network: nn.Module, rows: Sequence[Prediction]) -> dict[str, Any] | None:
         """Where peaks lie on right answers that have a mask; None if there are none."""
-        right = [p for p in rows if p.get("predicted", p["target"]) == p["target"]]
-        masked = [p for p in right if (mask := self.read(_index_of(p))[1]) is not None and mask.any()]
-        masked = masked[: self.max_localized]
-        if not masked:
+        masked = [p for p in rows if (mask := self.read(_index_of(p))[1]) is not None and mask.any()]
+        right = [p for p in masked if p.get("predicted", p["target"]) == p["target"]]
+        drawn = sorted(right, key=random_order(self.seed))[: self.max_localized]
+        if not drawn:
             return None
-        return {e.name: self._summary(self._maps(e, network, masked), masked) for e in self.explainers}
+        left_out = {"num_wrong": len(masked) - len(right), "num_not_drawn": len(right) - len(drawn)}
+        return {e.name: self._summary(self._maps(e, network, drawn), drawn) | left_out for e in self.explainers}
 
     def _summary(self, maps: list[CaseMap], predictions: Sequence[Prediction]) -> dict[str, Any]:
         masks = [m.mask_HW for m in maps if m.mask_HW is not None]

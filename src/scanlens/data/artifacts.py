@@ -42,14 +42,14 @@ def rician_noise(x_BCHW: Tensor, real_BCHW: Tensor, imaginary_BCHW: Tensor, std_
 
 
 def gibbs_ringing(x_BCHW: Tensor, alpha_B: Tensor) -> Tensor:
-    """Cut off k-space beyond the radius (1 - alpha) * max(H, W) * sqrt(2) / 2, in cells; the same as MONAI's GibbsNoise."""
-    height, width = x_BCHW.shape[-2:]
-    y = torch.arange(height, device=x_BCHW.device).view(-1, 1) - (height - 1) / 2
-    x = torch.arange(width, device=x_BCHW.device).view(1, -1) - (width - 1) / 2
-    radius_B = (1 - alpha_B) * max(height, width) * math.sqrt(2) / 2
-    keep = (y.square() + x.square()).sqrt() <= radius_B.view(-1, 1, 1, 1)
-    changed = _from_k_space(_k_space(x_BCHW) * keep)
-    return torch.where(alpha_B.view(-1, 1, 1, 1) > 0, changed, x_BCHW)
+    """Cut off k-space beyond the radius (1 - alpha) * max(H, W) * sqrt(2) / 2, in cells: MONAI's GibbsNoise."""
+    from monai.transforms.intensity.array import GibbsNoise  # heavy: MONAI takes seconds to import
+
+    rung = [
+        torch.as_tensor(GibbsNoise(alpha)(x_CHW.float())).as_subclass(Tensor) if alpha > 0 else x_CHW
+        for x_CHW, alpha in zip(x_BCHW, alpha_B.tolist(), strict=True)
+    ]
+    return torch.stack(rung)
 
 
 def ghosting(x_BCHW: Tensor, strength_B: Tensor, num_ghosts_B: Tensor) -> Tensor:
@@ -104,8 +104,13 @@ def stain(x_BCHW: Tensor, gain_BC: Tensor, offset_BC: Tensor) -> Tensor:
 
 
 def _k_space(x_BCHW: Tensor) -> Tensor:
-    return torch.fft.fftshift(torch.fft.fft2(x_BCHW.float()), dim=(-2, -1))
+    """With its middle in the middle, over rows and columns."""
+    from monai.transforms.utils import Fourier
+
+    return torch.as_tensor(Fourier.shift_fourier(x_BCHW.float(), 2))
 
 
 def _from_k_space(k_BCHW: Tensor) -> Tensor:
-    return torch.fft.ifft2(torch.fft.ifftshift(k_BCHW, dim=(-2, -1))).real
+    from monai.transforms.utils import Fourier
+
+    return torch.as_tensor(Fourier.inv_shift_fourier(k_BCHW, 2))

@@ -13,9 +13,9 @@ from PIL import Image, UnidentifiedImageError, features
 
 from scanlens.errors import RunError
 from scanlens.report.charts import color_bar
-from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
 from scanlens.report.pictures import enlargement
-from scanlens.report.words import NOT_ASSESSED, number, percent, significant
+from scanlens.report.words import NOT_ASSESSED, number, percent, significant, without_paths
 
 _CASE = re.compile(r"(train|val|test)-\d{1,9}")
 _PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.png")
@@ -32,7 +32,7 @@ def explained_cases(run: RunFolder, *, max_cases: int) -> list[dict[str, Any]]:
 
 
 def methods(run: RunFolder) -> list[dict[str, str]]:
-    """Name, legend, layer and color bar of each method."""
+    """Title, legend, layer, what a cell is, and color bar of each method."""
     ends = ("against", "for") if run.is_classification else ("negative", "positive")
     found = []
     for one in sequence(mapping(run.explanations).get("methods")):
@@ -40,9 +40,33 @@ def methods(run: RunFolder) -> list[dict[str, str]]:
         scale = finite(method.get("scale"))
         unit = str(method.get("unit") or "no unit")
         bar = color_bar(scale=scale, unit=unit, ends=ends) if scale is not None else ""
-        texts = {key: str(method.get(key) or "") for key in ("name", "legend", "layer")}
-        found.append({**texts, "unit": unit, "bar": bar})
+        legend = str(method.get("legend") or "")
+        title = method_title(run, str(method.get("name") or ""))
+        found.append({"title": title, "legend": legend, "where": _grid_in_words(run, method), "unit": unit, "bar": bar})
     return found
+
+
+def _grid_in_words(run: RunFolder, method: dict[str, Any]) -> str:
+    """Which layer, what one cell of it stands for and sees, and whether its place is only roughly known."""
+    layer, cell, sees = str(method.get("layer") or ""), _pair(method.get("cell_px")), _pair(method.get("sees_px"))
+    if not layer or cell is None:
+        return f"Layer {layer}." if layer else ""
+    stands = f"One cell stands for {_sides(cell)} pixels"
+    size = finite(run.facts.get("input_size"))
+    if sees is not None and sees != cell:
+        stands += f" and sees {'the whole picture' if size is not None and min(sees) >= size else _sides(sees)}"
+    note = without_paths(method.get("placement_note") or "")
+    where = "On the pixels of the picture." if layer == "input" else f"Layer {layer}."
+    return f"{where} {stands}. {note}".strip()
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    rows, columns = (finite(side) for side in value) if isinstance(value, list) and len(value) == 2 else (None, None)
+    return None if rows is None or columns is None else (rows, columns)
+
+
+def _sides(pair: tuple[float, float]) -> str:
+    return " × ".join(significant(side) for side in pair)
 
 
 def picture(folder: Path, name: object) -> str | None:
@@ -115,16 +139,16 @@ def _case(run: RunFolder, one: dict[str, Any], place: int) -> dict[str, Any]:
         "probabilities": _probabilities(run, one),
         "scan": picture(folder, one.get("scan")),
         "resolution": resolution(run),
-        "maps": [_map(folder, mapping(entry), share) for entry in sequence(one.get("maps"))],
+        "maps": [_map(run, mapping(entry), share) for entry in sequence(one.get("maps"))],
         "lesion": f"The marked lesion takes {percent(share, 1)} of the picture." if share is not None else "",
     }
 
 
-def _map(folder: Path, entry: dict[str, Any], share: float | None) -> dict[str, Any]:
+def _map(run: RunFolder, entry: dict[str, Any], share: float | None) -> dict[str, Any]:
     is_blank = bool(entry.get("is_blank"))
     return {
-        "method": str(entry.get("method") or ""),
-        "picture": picture(folder, entry.get("overlay")),
+        "method": method_title(run, str(entry.get("method") or "")),
+        "picture": picture(run.path / "explanations", entry.get("overlay")),
         "is_blank": is_blank,
         "said": _peak_in_words(entry, is_blank, share),
         "strongest": "" if is_blank else significant(entry.get("max_abs")),

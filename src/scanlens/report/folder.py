@@ -97,6 +97,12 @@ def read_run(run_dir: Path) -> RunFolder:
     )
 
 
+def method_title(run: RunFolder, name: str) -> str:
+    """What an explanation method is called in print, such as "HiResCAM" for hires_cam; its name if the run does not say."""
+    methods = (mapping(one) for one in sequence(mapping(run.explanations).get("methods")))
+    return next((str(one["title"]) for one in methods if one.get("name") == name and one.get("title")), name)
+
+
 def mapping(value: object) -> dict[str, Any]:
     """`value` if it is a mapping, else an empty one: what is missing has no entries."""
     return value if isinstance(value, dict) else {}

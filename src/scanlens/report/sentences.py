@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
 from scanlens.report.words import (
     counted,
     interval,
@@ -15,6 +15,7 @@ from scanlens.report.words import (
     percent,
     point,
     reason,
+    whole,
     with_interval,
     without_paths,
 )
@@ -86,11 +87,13 @@ def num_rebuilt(split: dict[str, Any]) -> object:
 
 
 def localization(run: RunFolder) -> list[dict[str, Any]]:
-    """One entry a method: name, hit_rate and excess (metrics), chance, num, num_blank, p_value."""
+    """One entry a method: name, title, hit_rate and excess (metrics), chance, num, num_blank, p_value, left_out."""
     methods = mapping(run.evaluation.get("localization"))
     return [
         {
             "name": str(name),
+            "title": method_title(run, str(name)),
+            "left_out": _left_out(value),
             "hit_rate": value.get("hit_rate"),
             "excess": value.get("excess"),
             "chance": value.get("chance"),
@@ -101,6 +104,13 @@ def localization(run: RunFolder) -> list[dict[str, Any]]:
         for name, value in methods.items()
         if isinstance(value, dict)
     ]
+
+
+def _left_out(value: dict[str, Any]) -> str:
+    """Marked lesions that were not looked at: "9 that the network named wrongly"."""
+    wrong, not_drawn = finite(value.get("num_wrong")), finite(value.get("num_not_drawn"))
+    parts = [f"{whole(wrong)} that the network named wrongly"] if wrong else []
+    return " and ".join(parts + ([f"{whole(not_drawn)} that were not drawn"] if not_drawn else []))
 
 
 def _discrimination(run: RunFolder, level: str, metrics: dict[str, Any]) -> str:
@@ -151,14 +161,12 @@ def _pointing(run: RunFolder) -> str:
     if not known:
         return ""
     one = known[0]
-    count = (
-        f" of {counted(one['num'], 'image')} with a marked lesion"
-        if finite(one["num"]) is not None
-        else " of images with a marked lesion"
-    )
+    kind = "rightly named image" if run.is_classification else "image"
+    num = counted(one["num"], kind) if finite(one["num"]) is not None else f"the {kind}s"
     chance = f"; a random place would in {percent(one['chance'])}" if finite(one["chance"]) is not None else ""
     return (
-        f"In {percent(point(one['hit_rate']))}{count}, the peak of the {one['name']} map lay inside the lesion{chance}."
+        f"In {percent(point(one['hit_rate']))} of {num} with a marked lesion, the peak of the {one['title']} map lay inside "
+        f"the lesion{chance}."
     )
 
 
@@ -223,7 +231,7 @@ def _about_result(run: RunFolder) -> Iterable[str]:
     for one in localization(run):
         low = finite(mapping(one["excess"]).get("low"))
         if low is not None and low <= 0:
-            yield f"The peaks of the {one['name']} maps do not lie in marked lesions more often than chance would put them there."
+            yield f"The peaks of the {one['title']} maps do not lie in marked lesions more often than chance would put them there."
     never = [
         str(name)
         for name, one in mapping(metrics.get("per_class")).items()

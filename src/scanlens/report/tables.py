@@ -129,7 +129,8 @@ def localization_table(run: RunFolder) -> list[dict[str, str | Cell]]:
     """How often the peak of a map lies in the marked lesion, beside the share of the picture that the lesion takes."""
     return [
         {
-            "name": one["name"],
+            "name": one["title"],
+            "left_out": one["left_out"],
             "hit": cell(one["hit_rate"], 2),
             "chance": number(point(one["chance"]), 2),
             "excess": cell(one["excess"], 2),

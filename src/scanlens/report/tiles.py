@@ -44,7 +44,7 @@ def _pointing(run: RunFolder) -> Tile:
     if not known:
         return _tile("Peak inside the lesion", NOT_ASSESSED, below="no marked lesions")
     first = known[0]
-    below = f"{first['name']}; chance {number(point(first['chance']), 2)}"
+    below = f"{first['title']}; chance {number(point(first['chance']), 2)}"
     return _tile("Peak inside the lesion", number(point(first["hit_rate"]), 2), unit="of images", below=below)
 
 
