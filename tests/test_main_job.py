@@ -167,7 +167,7 @@ def test_every_network_goes_the_whole_way(words: list[str], tmp_path: Path) -> N
     run = Run(tmp_path / "outputs" / "walk")
     index = json.loads((run.explanations / "cases.json").read_text(encoding="utf-8"))
     expected = {
-        "model=vgg19": {"grad_cam", "hires_cam"},
+        "model=vgg19": {"grad_cam"},
         "model=mlp": {"integrated_gradients", "occlusion"},
         "model=autoencoder": {"residual", "latent_cam"},
     }

@@ -113,6 +113,30 @@ def test_rician_noise_on_nothing_is_rayleigh() -> None:
     assert float(out.square().mean()) == pytest.approx(2 * 0.01, rel=0.02)
 
 
+def test_motion_in_the_middle_of_the_scan_gives_a_magnitude() -> None:
+    x = picture(1, 1, 32)
+    out = artifacts.motion(x, torch.tensor([4.0]), torch.tensor([0.5]))
+    lines = np.fft.fftshift(np.fft.fft2(x[0, 0].numpy()))
+    moved = np.fft.fftshift(np.fft.fft2(np.roll(x[0, 0].numpy(), 4, axis=1)))
+    expected = np.abs(np.fft.ifft2(np.fft.ifftshift(np.concatenate([lines[:16], moved[16:]]))))
+    np.testing.assert_allclose(out[0, 0, :, :].numpy(), expected, atol=0.06)
+    assert float(out.min()) >= 0
+
+
+def test_the_same_image_drawn_twice_in_an_epoch_is_changed_in_two_ways() -> None:
+    x = picture(1, 1, 16).expand(2, -1, -1, -1)
+    out, _, _ = EVERYTHING(x, seed=1, epoch=0, index_B=[5, 5 + (1 << 32)])
+    assert not torch.allclose(out[0], out[1])
+
+
+def test_noise_does_not_turn_a_darkened_background_bright() -> None:
+    plan = Augment(brightness=0.3, rician_noise=0.01, artifact_probability=1.0)
+    out, _, applied = plan(torch.zeros(64, 1, 16, 16), seed=1, epoch=0, index_B=range(64))
+    darker = [b for b, told in enumerate(applied) if told["brightness"] < -0.05]
+    assert len(darker) > 10
+    assert float(out[darker].mean()) < 0.0126, "Rayleigh noise of at most 0.01 has a mean of at most 0.0125"
+
+
 def test_motion_of_the_whole_scan_is_a_plain_shift() -> None:
     x = picture(1, 1, 16)
     out = artifacts.motion(x, torch.tensor([3.0]), torch.tensor([0.0]))

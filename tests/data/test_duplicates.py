@@ -31,7 +31,7 @@ def raw(pixels: NDArray[np.generic]) -> RawImage:
 
 def groups_of(*pictures: NDArray[np.generic], **settings: float) -> list[int]:
     settings = {"largest_share": 1.0} | settings
-    return near_duplicate_groups(thumbnails(map(raw, pictures)), **settings).tolist()
+    return near_duplicate_groups(thumbnails(map(raw, pictures)), **settings).group_N.tolist()
 
 
 def test_a_thumbnail_pixel_is_the_mean_of_its_area_and_channels() -> None:
@@ -83,9 +83,23 @@ def test_a_group_of_too_many_is_taken_apart_at_higher_thresholds() -> None:
     template = rng.normal(size=(48, 48))
     heads = [template + 0.2 * rng.normal(size=(48, 48)) for _ in range(5)]
     thumbs = np.array([head + 0.02 * rng.normal(size=(48, 48)) for head in heads for _ in range(4)], np.float32)
-    assert len(set(near_duplicate_groups(thumbs, largest_share=1.0).tolist())) == 1
+    assert len(set(near_duplicate_groups(thumbs, largest_share=1.0).group_N.tolist())) == 1
     expected = np.repeat(np.arange(5), 4)
-    np.testing.assert_array_equal(near_duplicate_groups(thumbs, largest_share=0.25), expected)
+    found = near_duplicate_groups(thumbs, largest_share=0.25)
+    np.testing.assert_array_equal(found.group_N, expected)
+    assert [num for num, _ in found.taken_apart] == [20]
+    assert "20 images correlate so much" in found.notes[0]
+
+
+def test_a_series_of_one_head_in_a_small_set_is_not_taken_apart() -> None:
+    """Six frames of one subject among 34 strangers: they correlate by 0.96 to 0.98."""
+    rng = np.random.default_rng(3)
+    subject = rng.normal(size=(48, 48))
+    frames = [subject + 0.17 * rng.normal(size=(48, 48)) for _ in range(6)]
+    thumbs = np.array(frames + [rng.normal(size=(48, 48)) for _ in range(34)], np.float32)
+    found = near_duplicate_groups(thumbs)
+    assert found.group_N.tolist() == [0] * 6 + list(range(1, 35))
+    assert found.notes == []
 
 
 def test_copies_of_one_picture_stay_together_however_many() -> None:
@@ -93,7 +107,7 @@ def test_copies_of_one_picture_stay_together_however_many() -> None:
 
 
 def test_no_image_has_no_group() -> None:
-    assert near_duplicate_groups(thumbnails([])).tolist() == []
+    assert near_duplicate_groups(thumbnails([])).group_N.tolist() == []
 
 
 @pytest.mark.parametrize("setting", ["threshold", "mirrored_threshold", "largest_share"])
@@ -110,7 +124,7 @@ def test_the_leak_of_a_public_set_is_found() -> None:
     root = Path(os.environ["SCANLENS_TEST_DATA"]) / "brain-tumour-mri"
     source = FolderSource(root=str(root), color="gray")
     records = source.records()
-    groups = near_duplicate_groups(thumbnails(map(source.read, records))).tolist()
+    groups = near_duplicate_groups(thumbnails(map(source.read, records))).group_N.tolist()
     in_training = {group for group, record in zip(groups, records, strict=True) if record.split == "train"}
     leaks = sum(r.split == "test" and group in in_training for group, r in zip(groups, records, strict=True))
     assert (leaks, sum(r.split == "test" for r in records)) == (142, 207)
@@ -130,7 +144,7 @@ def test_heads_of_a_public_set_are_found_without_their_names() -> None:
     sidecar: dict[str, str | list[str]] = {"file": "subjects.csv", "path": "file", "patient": "subject"}
     source = FolderSource(root=str(root), color="gray", sidecar=sidecar)
     records = source.records()
-    groups = near_duplicate_groups(thumbnails(map(source.read, records))).tolist()
+    groups = near_duplicate_groups(thumbnails(map(source.read, records))).group_N.tolist()
     both = _num_pairs([(group, r.patient) for group, r in zip(groups, records, strict=True)])
     assert both == _num_pairs([r.patient for r in records])
     assert both / _num_pairs(groups) > 0.97

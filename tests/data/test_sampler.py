@@ -57,6 +57,19 @@ def test_iteration_can_begin_part_way_once() -> None:
     assert indices_of(batches) == whole
 
 
+def test_an_image_drawn_again_says_how_often_it_was_drawn_before() -> None:
+    weights = np.array([0.1] * 5 + [0.5])
+    alone = EpochBatches(range(6), batch_size=4, seed=1, weights_N=weights)
+    seen: Counter[int] = Counter()
+    for batch in alone:
+        for index, _, _, earlier in batch:
+            assert earlier == seen[index]
+            seen[index] += 1
+    assert max(seen.values()) > 1
+    halves = [EpochBatches(range(6), batch_size=4, seed=1, rank=r, world=2, weights_N=weights) for r in range(2)]
+    assert sorted(place for half in halves for batch in half for place in batch) == sorted(p for b in alone for p in b)
+
+
 def test_balanced_draws_favor_the_rare_class_as_asked() -> None:
     weights = np.array([1 / 180] * 90 + [1 / 20] * 10)
     batches = EpochBatches(range(100), batch_size=50, seed=1, weights_N=weights)
@@ -203,7 +216,7 @@ def test_a_worker_that_is_not_forked_gets_the_name_of_the_file_and_not_its_image
     mapped = np.memmap(tmp_path / "images.u16", np.uint16, "r", shape=shape)
     sent = pickle.dumps(BatchDataset(mapped, np.zeros(50, np.int64)))
     assert len(sent) < 2000
-    batch = pickle.loads(sent)[[(3, 0, 2), (49, 0, 2)]]
+    batch = pickle.loads(sent)[[(3, 0, 2, 0), (49, 0, 2, 0)]]
     np.testing.assert_array_equal(np.rint(batch["image"].numpy() * 65535), pixels[[3, 49]])
     some = BatchDataset(mapped[10:20], np.zeros(10, np.int64))  # a part of the file has no name of its own
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(some)).images, pixels[10:20])
@@ -211,7 +224,7 @@ def test_a_worker_that_is_not_forked_gets_the_name_of_the_file_and_not_its_image
 
 def test_eight_bit_values_come_out_as_the_same_floats() -> None:
     stored = (np.arange(256, dtype=np.uint16) * 257).reshape(256, 1, 1, 1)
-    batch = BatchDataset(stored, np.zeros(256, np.int64))[[(i, 0, 256) for i in range(256)]]
+    batch = BatchDataset(stored, np.zeros(256, np.int64))[[(i, 0, 256, 0) for i in range(256)]]
     np.testing.assert_array_equal(batch["image"].numpy().ravel(), np.arange(256, dtype=np.float32) / np.float32(255))
 
 

@@ -185,6 +185,23 @@ def test_known_patients_go_before_near_duplicates() -> None:
     assert {row.group for row in table.rows} == {record.patient for record in records}
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_copy_without_a_name_goes_where_its_patient_goes(seed: int) -> None:
+    known = patients_of_one_class("a", [2] * 12)
+    nameless = images("b", 3)
+    groups: dict[str, int | str] = {record.id: number for number, record in enumerate(known)}
+    groups |= {
+        nameless[0].id: 3,
+        nameless[1].id: 8,
+        nameless[2].id: 99,
+    }  # copies of images of patients 1 and 4; a stranger
+    table = make_splits([*known, *nameless], plan=SplitPlan(), seed=seed, groups=groups)
+    split = {row.id: row.split for row in table.rows}
+    assert split[nameless[0].id] == split[known[2].id] == split[known[3].id]
+    assert split[nameless[1].id] == split[known[8].id] == split[known[9].id]
+    assert len({row.group for row in table.rows}) == 13
+
+
 def test_images_one_by_one_are_announced() -> None:
     table = make_splits(images("a", 20), plan=SplitPlan(), seed=0)
     assert table.notes == [

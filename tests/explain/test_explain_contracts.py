@@ -229,7 +229,7 @@ def test_residuals_of_a_classifier_are_refused_with_the_alternative(name, networ
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("gap", ["grad_cam", "hires_cam"]),
+        ("gap", ["grad_cam"]),
         ("flatten", ["hires_cam", "grad_cam"]),
         ("autoencoder", ["residual", "latent_cam"]),
         ("mlp", ["integrated_gradients", "occlusion"]),
@@ -240,6 +240,16 @@ def test_auto_chooses_by_the_head_and_says_why(kind, expected, network):
     assert [explainer.name for explainer in chosen] == expected
     assert "Chosen" in chosen[0].legend
     assert all(explainer.reason in explainer.legend for explainer in chosen)
+
+
+def test_auto_trusts_grad_cam_only_at_the_layer_that_the_head_averages(network, images):
+    model = network("gap")
+    own = next(name for name, module in model.named_modules() if module is model.feature_layer)
+    earlier = next(name for name, module in model.named_modules() if isinstance(module, nn.Conv2d))
+    assert [explainer.name for explainer in Auto(own).explainers_for(model)] == ["grad_cam"]
+    assert [explainer.name for explainer in Auto(earlier).explainers_for(model)] == ["hires_cam", "grad_cam"]
+    chosen, same = Auto().explainers_for(model)[0], method("hires_cam")
+    torch.testing.assert_close(chosen.explain(model, images(2)).cells_Bhw, same.explain(model, images(2)).cells_Bhw)
 
 
 def test_auto_asks_the_pixels_of_a_network_whose_only_feature_layer_is_its_input(network):

@@ -73,12 +73,26 @@ def test_layer_worth_explaining_is_the_last_relu():
     assert normalized.feature_layer is normalized.features[51]
     assert isinstance(plain.feature_layer, torch.nn.ReLU)
     assert plain.first_conv is plain.features[0]
+    assert plain.feature_layer is plain.features[-1], "the linear head averages it without a pool between"
+    assert isinstance(make(head="original").features[-1], torch.nn.MaxPool2d)
+
+
+def test_maps_of_the_last_relu_add_up_to_the_logits_of_the_linear_head():
+    network, x_BCHW = make().eval(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        maps_BChw = network.features(network.standardize(x_BCHW))
+        shares_BKhw = torch.einsum("kc,bchw->bkhw", network.classifier[-1].weight, maps_BChw) / maps_BChw[0, 0].numel()
+        logits_BK = network(x_BCHW)
+    assert maps_BChw.shape == (2, 512, 4, 4)
+    torch.testing.assert_close(
+        shares_BKhw.sum(dim=(2, 3)) + network.classifier[-1].bias, logits_BK, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_features_compute_what_torchvision_computes():
     network = make().eval()
     with torch.device("meta"):
-        reference = importlib.import_module("torchvision.models.vgg").vgg19(init_weights=False).features
+        reference = importlib.import_module("torchvision.models.vgg").vgg19(init_weights=False).features[:-1]
     reference.load_state_dict(network.features.state_dict(), assign=True)
     x_BCHW = torch.rand(1, 3, 32, 32)
     with torch.no_grad():

@@ -72,7 +72,8 @@ def motion(x_BCHW: Tensor, shift_px_B: Tensor, when_B: Tensor) -> Tensor:
     frequency = (torch.arange(width, device=x_BCHW.device) - width // 2).view(1, 1, -1) / width
     has_moved = line >= when_B.view(-1, 1, 1) * height
     phase = -2 * math.pi * frequency * shift_px_B.view(-1, 1, 1) * has_moved
-    changed = _from_k_space(_k_space(x_BCHW) * torch.polar(torch.ones_like(phase), phase).unsqueeze(1))
+    k_BCHW = _k_space(x_BCHW) * torch.polar(torch.ones_like(phase), phase).unsqueeze(1)
+    changed = torch.hypot(_from_k_space(k_BCHW), _from_k_space(-1j * k_BCHW))  # the magnitude, as scanners give it
     return torch.where(shift_px_B.view(-1, 1, 1, 1) != 0, changed, x_BCHW)
 
 
@@ -104,13 +105,14 @@ def stain(x_BCHW: Tensor, gain_BC: Tensor, offset_BC: Tensor) -> Tensor:
 
 
 def _k_space(x_BCHW: Tensor) -> Tensor:
-    """With its middle in the middle, over rows and columns."""
+    """Over rows and columns, its middle in the middle."""
     from monai.transforms.utils import Fourier
 
     return torch.as_tensor(Fourier.shift_fourier(x_BCHW.float(), 2))
 
 
 def _from_k_space(k_BCHW: Tensor) -> Tensor:
+    """The real part of the image."""
     from monai.transforms.utils import Fourier
 
     return torch.as_tensor(Fourier.inv_shift_fourier(k_BCHW, 2))

@@ -280,4 +280,4 @@ def _intensity(x_BCHW: Tensor, at: dict[str, Tensor]) -> Tensor:
     if bool(at["contrast"].any()):
         mean = x_BCHW.mean(dim=(1, 2, 3), keepdim=True)
         x_BCHW = mean + (x_BCHW - mean) * (1 + at["contrast"]).view(-1, 1, 1, 1)
-    return x_BCHW + at["brightness"].view(-1, 1, 1, 1)
+    return (x_BCHW + at["brightness"].view(-1, 1, 1, 1)).clamp_min(0)  # magnitudes: noise would turn them over

@@ -15,6 +15,7 @@ Legend of axes: N images, H rows, W columns, D pixels of a thumbnail; R, C image
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from scanlens.types import RawImage
 THUMBNAIL_SIZE = 48
 _BLOCK = 2048
 _THRESHOLD_STEP = 0.01
+_LONG_SERIES = 40  # images of one head are no reason to doubt the threshold, also where they are much of a small set
 _HIGHEST_THRESHOLD = 0.99  # what correlates even more is one picture, however many there are
 
 
@@ -36,21 +38,44 @@ def thumbnails(images: Iterable[RawImage]) -> NDArray[np.float32]:
     return np.stack(made) if made else np.zeros((0, THUMBNAIL_SIZE, THUMBNAIL_SIZE), np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """What hangs together.
+
+    Args:
+        group_N: group of each image, numbered from 0 in order of first appearance.
+        taken_apart: number of images and final threshold of each group that was too large a share of the set.
+    """
+
+    group_N: NDArray[np.int64]
+    taken_apart: list[tuple[int, float]]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed, for the summary of the run."""
+        return [
+            f"{num} images correlate so much that near-duplicates among them were told apart at {threshold:.2f} instead "
+            f"of the usual threshold. If they are of one patient, say so (data.patient_pattern, data.sidecar)."
+            for num, threshold in self.taken_apart
+        ]
+
+
 def near_duplicate_groups(
     thumbs_NHW: NDArray[np.float32],
     *,
     threshold: float = 0.95,
     mirrored_threshold: float = 0.97,
     largest_share: float = 0.1,
-) -> NDArray[np.int64]:
-    """Group of each image (N,), numbered from 0 in order of first appearance.
+) -> NearDuplicates:
+    """Images that hang together through pairs of near-duplicates.
 
     Args:
         thumbs_NHW: as `thumbnails` makes them. One that is the same gray everywhere is nobody's duplicate.
         threshold: two images belong together if their thumbnails correlate by more.
         mirrored_threshold: the same, with one of the two flipped left to right; higher, since heads are symmetric.
         largest_share: groups that hold a larger share of the images are taken apart, with thresholds raised for them
-            alone in steps of 0.01 up to 0.99; 1 for never.
+            alone in steps of 0.01 up to 0.99; 1 for never. Groups of up to 40 images, if these are at most a third of
+            all, are left as they are.
 
     Raises:
         ValueError: a number outside 0 to 1, or thumbnails that are not (N, H, W).
@@ -61,26 +86,31 @@ def near_duplicate_groups(
     for name, value in limits.items():
         if not 0 < value <= 1:
             raise ValueError(f"{name}: a number above 0, at most 1, is expected; {value} came.")
-    most = max(2, int(largest_share * len(thumbs_NHW)))
-    group_N = _groups(thumbs_NHW, threshold, mirrored_threshold, most)
+    num = len(thumbs_NHW)
+    most = max(2, int(largest_share * num), min(_LONG_SERIES, num // 3))
+    group_N, taken_apart = _groups(thumbs_NHW, threshold, mirrored_threshold, most)
     _, first_N, group_N = np.unique(group_N, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first_N))[group_N].astype(np.int64)
+    return NearDuplicates(np.argsort(np.argsort(first_N))[group_N].astype(np.int64), taken_apart)
 
 
 def _groups(
     thumbs_NHW: NDArray[np.float32], threshold: float, mirrored_threshold: float, most: int
-) -> NDArray[np.int64]:
-    """Groups of at most `most` images if higher thresholds can do it, in any numbering."""
+) -> tuple[NDArray[np.int64], list[tuple[int, float]]]:
+    """Groups of at most `most` images if higher thresholds can do it, in any numbering, and what was taken apart."""
     group_N = np.arange(len(thumbs_NHW))
     for top, left, is_similar_RC in _similar_blocks(thumbs_NHW, threshold, mirrored_threshold):
         group_N = _joined(group_N, is_similar_RC, top, left)
+    taken_apart: list[tuple[int, float]] = []
     higher = threshold + _THRESHOLD_STEP
     if higher <= _HIGHEST_THRESHOLD + 1e-9:
         for group in np.flatnonzero(np.bincount(group_N) > most):
             members = np.flatnonzero(group_N == group)
-            inner = _groups(thumbs_NHW[members], higher, max(higher, mirrored_threshold), most)
+            inner, inner_apart = _groups(thumbs_NHW[members], higher, max(higher, mirrored_threshold), most)
             group_N[members] = inner + group_N.max() + 1
-    return group_N
+            reached = max((one for _, one in inner_apart), default=higher)
+            if len(np.unique(inner)) > 1:
+                taken_apart.append((len(members), reached))
+    return group_N, taken_apart
 
 
 def _thumbnail(image: RawImage) -> NDArray[np.float32]:

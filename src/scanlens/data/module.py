@@ -119,9 +119,9 @@ class ScanData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         if self.trainer is not None and self.trainer.training:
-            image, _, _ = self.augment(
-                batch["image"], seed=self.seed, epoch=int(batch["epoch"]), index_B=batch["index"].cpu().numpy()
-            )
+            # An image that the balanced sampler draws again in one epoch is another draw, with changes of its own.
+            draw_B = (batch["index"] + (batch["earlier_draws"] << 32)).cpu().numpy()
+            image, _, _ = self.augment(batch["image"], seed=self.seed, epoch=int(batch["epoch"]), index_B=draw_B)
             batch["image"] = image
         return batch
 

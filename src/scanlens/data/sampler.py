@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from scanlens.data.cache import FULL_SCALE
 from scanlens.data.randomness import permutation, uniforms
 
-Place = tuple[int, int, int]  # index of the image, epoch, images in this step over all processes
+Place = tuple[int, int, int, int]  # index of the image, epoch, images in this step over all processes, earlier draws
 _DRAW_STREAM = 101
 
 
@@ -80,9 +80,11 @@ class EpochBatches(Sampler[list[Place]]):
     def __iter__(self) -> Iterator[list[Place]]:
         epoch, first, self.first = self.epoch, self.first, 0
         order = self._order(epoch)
+        earlier = _earlier_draws(order)
         for step in range(first, len(self)):
-            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield [(int(index), epoch, len(batch)) for index in batch[self.rank :: self.world]]
+            batch = range(step * self.batch_size, min((step + 1) * self.batch_size, len(order)))
+            mine = batch[self.rank :: self.world]
+            yield [(int(order[place]), epoch, len(batch), int(earlier[place])) for place in mine]
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         num = len(self.indices)
@@ -129,7 +131,16 @@ class EvalBatches(Sampler[list[Place]]):
         for start in range(0, len(self.mine), self.batch_size):
             batch = self.mine[start : start + self.batch_size]
             everywhere = min(self.num - start * self.world, self.batch_size * self.world)
-            yield [(index, 0, everywhere) for index in batch]
+            yield [(index, 0, everywhere, 0) for index in batch]
+
+
+def _earlier_draws(order_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the image at each place of the order was drawn before in it."""
+    by_image_N = np.argsort(order_N, kind="stable")
+    _, first_N, count_N = np.unique(order_N[by_image_N], return_index=True, return_counts=True)
+    earlier_N = np.empty_like(order_N)
+    earlier_N[by_image_N] = np.arange(len(order_N)) - np.repeat(first_N, count_N)
+    return earlier_N
 
 
 def _check_rank(rank: int, world: int) -> None:
@@ -164,7 +175,7 @@ class BatchDataset(Dataset[dict[str, Any]]):
         return len(self.images)
 
     def __getitem__(self, places: list[Place]) -> dict[str, Any]:
-        """A batch: image x_BCHW float32 in [0, 1], target and index int64 (B,), epoch, global_batch."""
+        """A batch: image x_BCHW float32 in [0, 1]; target, index, earlier_draws int64 (B,); epoch, global_batch."""
         index_B = np.array([place[0] for place in places], dtype=np.int64)
         images = np.asarray(self.images)  # a view; indexing a np.memmap costs twice as much
         image_BCHW = np.empty((len(index_B), *images.shape[1:]), dtype=np.float32)
@@ -175,6 +186,7 @@ class BatchDataset(Dataset[dict[str, Any]]):
             "image": torch.from_numpy(image_BCHW),
             "target": torch.from_numpy(self.target_N[index_B]),
             "index": torch.from_numpy(index_B),
+            "earlier_draws": torch.tensor([place[3] for place in places], dtype=torch.int64),
             "epoch": places[0][1],
             "global_batch": places[0][2],
         }

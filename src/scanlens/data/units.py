@@ -39,13 +39,32 @@ def find_units(
         raise DataError("split.by=near_duplicates, but they were not looked for. Set data.look_for_duplicates=true.")
     if groups is not None and (absent := [record.id for record in records if record.id not in groups]):
         raise DataError(f"{len(absent)} images have no near-duplicate group, such as '{absent[0]}'.")
-    unit_of = {}
-    for record in records:
-        if record.patient is not None and by != "near_duplicates":
-            unit_of[record.id] = record.patient
-        else:
-            unit_of[record.id] = _group_name(groups[record.id]) if groups is not None else record.id
+    if groups is None:
+        unit_of = {record.id: record.patient or record.id for record in records}
+    elif by == "near_duplicates":
+        unit_of = {record.id: _group_name(groups[record.id]) for record in records}
+    else:
+        unit_of = _joined(records, groups)
     return unit_of, _notes(len(records), len(unknown), by, groups)
+
+
+def _joined(records: Sequence[Record], groups: Mapping[str, int | str]) -> dict[str, str]:
+    """The patient; for an image without one its group, and everybody whom that group resembles is one unit with it.
+
+    Known patients who resemble each other stay two: who they are is known.
+    """
+    leader: dict[str, str] = {}
+
+    def found(name: str) -> str:
+        while leader.get(name, name) != name:
+            name = leader[name]
+        return name
+
+    is_open = {groups[record.id] for record in records if record.patient is None}
+    for record in records:
+        if record.patient is not None and groups[record.id] in is_open:
+            leader[found(_group_name(groups[record.id]))] = found(record.patient)
+    return {record.id: found(record.patient or _group_name(groups[record.id])) for record in records}
 
 
 def refuse_shared(kind: str, pairs: Iterable[tuple[str | None, Split]], *, where: str, remedy: str) -> None:

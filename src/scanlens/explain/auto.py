@@ -8,6 +8,7 @@ from scanlens.errors import ExplainError
 from scanlens.explain.base import Explainer
 from scanlens.explain.cam import GradCam, HiResCam
 from scanlens.explain.integrated_gradients import IntegratedGradients
+from scanlens.explain.layers import find_layer
 from scanlens.explain.occlusion import Occlusion
 from scanlens.explain.residual import LatentCam, Residual
 
@@ -41,10 +42,11 @@ class Nothing:
 def choose_explainers(model: nn.Module, *, layer: str | None = None) -> list[Explainer]:
     """Explanations that suit the network, the primary one first; the `legend` of each says why it was chosen.
 
-    A head that averages over positions ("gap") gives no position a weight of its own, so Grad-CAM loses none. A head
-    that flattens has learned a weight for every position, which Grad-CAM averages away: there HiResCAM is exact, and
-    Grad-CAM stands beside it for comparison only. An autoencoder ("none") has no classes. Without a convolution only
-    the pixels remain.
+    A head that averages the feature layer over positions ("gap") gives no position a weight of its own, so Grad-CAM
+    loses none; it is exact there and equal to HiResCAM. A head that flattens has learned a weight for every position,
+    which Grad-CAM averages away, and what lies between an earlier layer and the head weighs its positions too: there
+    HiResCAM is exact, and Grad-CAM stands beside it for comparison only. An autoencoder ("none") has no classes.
+    Without a convolution only the pixels remain.
 
     Args:
         model: a network with `head_kind` and `feature_layer`.
@@ -66,19 +68,16 @@ def choose_explainers(model: nn.Module, *, layer: str | None = None) -> list[Exp
             _because(IntegratedGradients(), f"Chosen because {why}"),
             _because(Occlusion(), f"Chosen as a second opinion because {why}"),
         ]
-    elif head == "gap":
-        why = "this network averages its feature maps, so no position has a weight of its own that Grad-CAM could lose."
+    elif head == "gap" and _is_own_layer(model, layer):
+        why = "this network averages its feature maps, so no position has a weight of its own that it could lose"
+        chosen = [_because(GradCam(layer), f"Chosen because it is exact here: {why}. HiResCAM would be the same map.")]
+    elif head in ("gap", "flatten"):
+        why = "this network weighs every position of this layer differently"
         chosen = [
-            _because(GradCam(layer), f"Chosen because {why}"),
-            _because(HiResCam(layer), "Shown beside Grad-CAM as a check: here both should point at the same places."),
-        ]
-    elif head == "flatten":
-        chosen = [
-            _because(HiResCam(layer), "Chosen because this network has learned weights for every position."),
+            _because(HiResCam(layer), f"Chosen because {why}."),
             _because(
                 GradCam(layer),
-                "Shown for comparison only: this network has learned weights for every position, which Grad-CAM "
-                "averages away, so it may point at the wrong place.",
+                f"Shown for comparison only: {why}, which Grad-CAM averages away, so it may point at the wrong place.",
             ),
         ]
     else:
@@ -95,6 +94,11 @@ def _has_feature_maps(model: nn.Module) -> bool:
     """Whether there is a layer of maps to explain; a network without convolution may only name its input."""
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     return has_convolution and getattr(model, "feature_layer", None) is not None
+
+
+def _is_own_layer(model: nn.Module, layer: str | None) -> bool:
+    """Whether the network's own feature layer is explained, the one that its head reads."""
+    return layer is None or find_layer(model, layer).module is getattr(model, "feature_layer", None)
 
 
 def _because(explainer: Explainer, reason: str) -> Explainer:

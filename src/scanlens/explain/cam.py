@@ -90,7 +90,9 @@ class ClassActivationMap(Explainer):
 
 
 class GradCam(ClassActivationMap):
-    """Channels weighted by their mean gradient. Times the number of cells it equals HiResCAM for heads that average.
+    """Channels weighted by their mean gradient. Equal to HiResCAM, and exact, where the head averages this very layer.
+
+    Multiplied by the number of cells it is there the classical CAM: weights of the class times activations.
 
     Args:
         layer: dotted name of the layer; None for the network's own `feature_layer`.
@@ -99,7 +101,6 @@ class GradCam(ClassActivationMap):
     name = "grad_cam"
     title = "Grad-CAM"
     formula = "GradCAM"
-    unit = "log-odds / number of cells"
     description = (
         "Grad-CAM: every feature map, weighted by its average influence on the log-odds of the explained class. "
         "The place can be relied on only where the network averages over positions."

@@ -61,7 +61,7 @@ class LatentCam(Explainer):
 
     name = "latent_cam"
     title = "Grad-CAM of the latent energy"
-    unit = "latent energy / number of cells"
+    unit = "latent energy"
     score_name = "latent energy"
     needs_class = False
     description = (

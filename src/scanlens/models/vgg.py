@@ -39,9 +39,10 @@ class VGG19(Network):
     times 3 / channels. Pretrained networks of gray and RGB images standardize with the statistics the weights were
     trained with, all others with those of the training split.
 
-    Where it differs from the paper: the default head averages each feature map and has one linear layer (0.5 thousand
-    weights a class instead of 120 million, and a Grad-CAM that is exact); the ReLUs are not in place, so that
-    explanations read what they computed; from random weights batch norm is used, see `batch_norm`.
+    Where it differs from the paper: the default head averages the maps of the last ReLU and has one linear layer (0.5
+    thousand weights a class instead of 120 million); the last max pool is left out before it, so that every cell of
+    these maps counts alike and Grad-CAM is exact, on 14x14 instead of 7x7 cells for 224 pixels. The ReLUs are not in
+    place, so that explanations read what they computed; from random weights batch norm is used, see `batch_norm`.
 
     Args:
         num_classes: K, at least 2 (from the data).
@@ -55,7 +56,7 @@ class VGG19(Network):
             weights (edges and textures stay as they are) and 0 without.
         batch_norm: after every convolution; "auto" is on for random weights (the plain network hardly learns from
             them on small data sets) and as the weights have it otherwise.
-        head: "linear" (mean over positions, dropout, linear) or "original" (7x7 positions, 4096-4096-K).
+        head: "linear" (mean over positions, dropout, linear) or "original" (max pool, 7x7 positions, 4096-4096-K).
         dropout: share of units dropped before each linear layer but the first of the original head, in [0, 1).
 
     Attributes:
@@ -97,7 +98,7 @@ class VGG19(Network):
         self.repeats_gray = in_channels == 1
         num_channels = 3 if self.repeats_gray else in_channels
         self.standardize = Standardize(num_channels, mean=input_mean, std=input_std)
-        self.features = _random_features(num_channels, batch_norm=self.has_batch_norm)
+        self.features = _random_features(num_channels, batch_norm=self.has_batch_norm, has_last_pool=head == "original")
         self.pool = nn.AdaptiveAvgPool2d(1 if head == "linear" else 7)
         self.classifier = _linear_head(num_classes, dropout) if head == "linear" else _dense_head(num_classes, dropout)
         self.head_kind = "gap" if head == "linear" else "flatten"
@@ -238,7 +239,7 @@ def _pretrained(state: State, source: str, batch_norm: bool | Literal["auto"]) -
     return _Start(state, source, f"backbone from {source}", has_batch_norm=found, frozen_blocks=FROZEN_IF_PRETRAINED)
 
 
-def _random_features(in_channels: int, *, batch_norm: bool) -> nn.Sequential:
+def _random_features(in_channels: int, *, batch_norm: bool, has_last_pool: bool) -> nn.Sequential:
     """torchvision's layers with He's initialization and without operations in place."""
     vgg = torchvision_vgg()
     with torch.device("meta"):  # the original head is never made: 120 million numbers
@@ -246,7 +247,7 @@ def _random_features(in_channels: int, *, batch_norm: bool) -> nn.Sequential:
         layers = list(build(weights=None, init_weights=False).features)
         layers[0] = nn.Conv2d(in_channels, layers[0].out_channels, kernel_size=3, padding=1)
     layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers]
-    features = nn.Sequential(*layers).to_empty(device="cpu")
+    features = nn.Sequential(*(layers if has_last_pool else layers[:-1])).to_empty(device="cpu")
     initialize(features)
     return features
 

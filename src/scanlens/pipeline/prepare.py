@@ -136,11 +136,12 @@ def _refuse_too_many_bad(bad: Sequence[Quarantined], *, num: int, limit: float) 
 
 def _split(config: Config, listed: Listed) -> SplitTable:
     plan: SplitPlan = build(config["split"])
-    groups: Mapping[str, str] | None = None
-    if _wants_near_duplicates(plan, listed):
-        numbers = near_duplicate_groups(listed.images.thumbnails)
-        groups = {r.id: f"near-duplicates-{n}" for r, n in zip(listed.records, numbers.tolist(), strict=True)}
-    return make_splits(listed.records, plan=plan, seed=config["seed"], groups=groups)
+    if not _wants_near_duplicates(plan, listed):
+        return make_splits(listed.records, plan=plan, seed=config["seed"])
+    found = near_duplicate_groups(listed.images.thumbnails)
+    groups = {record.id: number for record, number in zip(listed.records, found.group_N.tolist(), strict=True)}
+    table = make_splits(listed.records, plan=plan, seed=config["seed"], groups=groups)
+    return SplitTable(table.rows, table.notes + found.notes)
 
 
 def _wants_near_duplicates(plan: SplitPlan, listed: Listed) -> bool:

@@ -26,7 +26,7 @@ class Task(pl.LightningModule):
     Args:
         network: maps x_BCHW in [0, 1] to the task's output.
         optim: settings of the optimizer.
-        seed: of the run; dropout and noise are drawn from (seed, process, step).
+        seed: of the run; dropout and noise are drawn from (seed, process, step, batch).
     """
 
     network: Any  # a scanlens network; rooms do not import each other, so its class has no name here
@@ -57,7 +57,8 @@ class Task(pl.LightningModule):
         raise NotImplementedError
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(derived_seed(self.seed, self.global_rank, self.global_step))
+        # The step stands still while gradients accumulate; the number of the batch does not.
+        torch.manual_seed(derived_seed(self.seed, self.global_rank, self.global_step, batch_idx))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss_B = self.loss_per_image(batch)
