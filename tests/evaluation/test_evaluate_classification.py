@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from scanlens.evaluation.classification import evaluate_classification
-from scanlens.evaluation.intervals import bootstrap, group_patients, percentile_interval, wilson
-from scanlens.evaluation.weighted import WeightedMetrics
+from scanlens.evaluation.intervals import wilson
 
 NAMES = ["glioma", "meningioma", "no_tumor"]
 METRICS = {"auroc", "auprc", "accuracy", "balanced_accuracy", "log_loss", "brier", "ece"}
@@ -214,17 +213,27 @@ def test_impossible_settings_are_refused() -> None:
         judged({**study(), "probabilities_NK": np.full((360, 3), np.nan)})
 
 
-def test_intervals_of_means_over_classes_hold_the_truth_as_often_as_they_say() -> None:
+@pytest.mark.parametrize("num_patients", [18, 45])
+def test_intervals_hold_the_truth_as_often_as_they_say(num_patients: int) -> None:
     truth = judged(study(num_patients=9000, per_patient=3, seed=99), num_resamples=0)["slice"]["metrics"]
-    covered = dict.fromkeys(("auroc", "auprc", "balanced_accuracy", "brier"), 0)
+    covered = dict.fromkeys(("auroc", "auprc", "balanced_accuracy", "brier", "log_loss", "accuracy"), 0)
     for seed in range(200):
-        data = study(num_patients=45, per_patient=3, seed=seed)
-        groups = group_patients(data["patients"], data["target_N"])
-        statistics = WeightedMetrics(data["probabilities_NK"], data["target_N"])
-        samples = bootstrap(statistics, groups, num_resamples=200, seed=seed)
+        data = study(num_patients=num_patients, per_patient=3, seed=seed)
+        found = judged(data, num_resamples=200, seed=seed)["slice"]["metrics"]
         for name in covered:
-            found = percentile_interval(samples[name], num_patients=15)
-            covered[name] += (
-                found.low is not None and found.high is not None and found.low <= truth[name]["value"] <= found.high
-            )
-    assert all(0.90 <= count / 200 <= 0.99 for count in covered.values()), covered
+            low, value, high = (found[name][key] for key in ("low", "value", "high"))
+            assert low <= value <= high, name
+            covered[name] += low <= truth[name]["value"] <= high
+    assert all(0.90 <= count / 200 <= 0.995 for count in covered.values()), covered
+
+
+def test_near_duplicates_count_as_one_where_patients_are_unknown() -> None:
+    data = study()
+    names = data["patients"]
+    known, grouped = judged(data)["slice"], judged({**data, "patients": [None] * 360}, groups=names)["slice"]
+    alone = judged({**data, "patients": [None] * 360})["slice"]
+    assert grouped["interval"]["resampled"] == "groups of near-duplicate images (patients unknown)"
+    for name in ("accuracy", "balanced_accuracy", "auroc", "log_loss"):
+        widths = [one["metrics"][name]["high"] - one["metrics"][name]["low"] for one in (known, grouped, alone)]
+        assert widths[1] == pytest.approx(widths[0], rel=0.2)
+        assert widths[2] < widths[1]

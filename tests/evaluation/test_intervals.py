@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import ttest_1samp
 
 from scanlens.evaluation.intervals import (
     Interval,
-    PatientGroups,
-    bootstrap,
-    group_patients,
+    mean_interval,
+    mean_of_shares_interval,
     percentile_interval,
     share_interval,
     wilson,
 )
+from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patients
 
 
 def groups_of(num_patients: int, per_patient: int) -> PatientGroups:
@@ -99,7 +100,7 @@ def test_resamples_are_those_of_the_seed() -> None:
 
 
 def test_resamples_in_several_pieces_are_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanlens.evaluation.intervals.MAX_ENTRIES", 60 * 7)
+    monkeypatch.setattr("scanlens.evaluation.resampling.MAX_ENTRIES", 60 * 7)
     samples_R = means_of(np.random.default_rng(0).normal(size=60), groups_of(20, 3), num_resamples=100)
     assert len(samples_R) == 100
     assert len(np.unique(samples_R)) > 90
@@ -111,6 +112,16 @@ def test_an_image_without_a_patient_is_a_patient_of_its_own() -> None:
     assert len(set(groups.patient_N.tolist())) == 4
     assert (groups.num_known, groups.num_images_alone, groups.num_patients) == (2, 2, 4)
     assert groups.resampled.startswith("patients (2 images")
+
+
+def test_near_duplicates_of_unknown_patients_are_one_unit_and_known_patients_stay_themselves() -> None:
+    patients, groups = ["a", None, None, "a", None], ["g1", "g1", "g2", "g3", "g2"]
+    found = group_patients(patients, np.zeros(5, dtype=np.int64), groups=groups)
+    assert found.patient_N.tolist() == [0, 1, 2, 0, 2]
+    assert (found.num_known, found.num_images_alone, found.num_units_alone, found.num_patients) == (1, 3, 2, 3)
+    assert found.resampled == (
+        "patients (3 images without a known patient count as 2 patients, near-duplicates as one)"
+    )
 
 
 def test_a_patient_alone_in_a_class_is_still_resampled() -> None:
@@ -172,6 +183,44 @@ def test_share_intervals_hold_the_truth_as_often_as_they_say_and_naive_ones_do_n
         naive += low <= share <= high
     assert 0.92 <= covered / 400 <= 0.985
     assert naive / 400 < 0.85
+
+
+def test_the_mean_of_two_shares_has_the_interval_of_their_independent_sum() -> None:
+    """For shares far from 0 and 1 Wilson's bounds are nearly those of a normal distribution, which add in squares."""
+    parts = [Interval(*wilson(500, 1000)), Interval(*wilson(400, 1000))]
+    found = mean_of_shares_interval([0.5, 0.4], parts)
+    half = 1.96 * np.sqrt(0.25 / 1000 + 0.24 / 1000) / 2
+    assert [found.low, found.high] == pytest.approx([0.45 - half, 0.45 + half], abs=1e-3)
+    unsure = mean_of_shares_interval([0.5, 1.0], [parts[0], Interval(None, None, "no interval: all of one patient")])
+    assert unsure == Interval(None, None, "no interval: all of one patient")
+
+
+def test_a_class_without_an_error_still_adds_its_uncertainty() -> None:
+    low, _ = wilson(5, 5)
+    found = mean_of_shares_interval([1.0, 1.0], [Interval(low, 1.0)] * 2)
+    assert [found.low, found.high] == pytest.approx([1 - (1 - low) / np.sqrt(2), 1.0])
+
+
+def test_the_mean_of_independent_numbers_has_students_interval() -> None:
+    value_N = np.random.default_rng(1).normal(size=20)
+    found = mean_interval(value_N, groups_of(20, 1))
+    expected = ttest_1samp(value_N, 0).confidence_interval(0.95)
+    assert [found.low, found.high] == pytest.approx([expected.low, expected.high])
+    among_N = np.arange(20) < 8
+    some = mean_interval(value_N, groups_of(20, 1), among_N=among_N)
+    part = ttest_1samp(value_N[:8], 0).confidence_interval(0.95)
+    assert [some.low, some.high] == pytest.approx([part.low, part.high])
+
+
+def test_losses_have_an_interval_above_zero() -> None:
+    loss_N = np.r_[np.full(9, 0.001), 5.0]
+    plain, logged = (mean_interval(loss_N, groups_of(10, 1), is_ratio_scale=is_ratio) for is_ratio in (False, True))
+    assert plain.low is not None
+    assert plain.low < 0
+    assert logged.low is not None
+    assert 0 < logged.low < loss_N.mean() < (logged.high or 0)
+    assert "same value" in str(mean_interval(np.ones(4), groups_of(2, 2)).reason)
+    assert "at least two patients" in str(mean_interval(loss_N, groups_of(1, 10)).reason)
 
 
 @pytest.mark.parametrize("num_patients", [8, 40])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from scanlens.callbacks.predictions import index_of
 from scanlens.seeds import derived_seed
 
 Prediction = Mapping[str, str]
@@ -49,7 +50,7 @@ def random_order(seed: int) -> Callable[[Prediction], int]:
     """Sorting by this is a draw at random that depends on nothing but the seed and the numbers of the images."""
 
     def key(prediction: Prediction) -> int:
-        return derived_seed(seed, int(prediction["case"].rpartition("-")[2]))
+        return derived_seed(seed, index_of(prediction))
 
     return key
 

@@ -64,6 +64,29 @@ class CaseMap:
         """(H, W) for one channel, else (H, W, C)."""
         return self.scan_CHW[0] if len(self.scan_CHW) == 1 else np.moveaxis(self.scan_CHW, 0, -1)
 
+    @property
+    def has_lesion(self) -> bool:
+        """Whether a lesion is marked where the map reaches."""
+        return self.mask_HW is not None and bool((self.mask_HW[self.covered_HW] > 0).any())
+
+    @property
+    def lesion_share(self) -> float:
+        """Share of what the map covers that the lesion takes: how often a random point of it would hit."""
+        return float((self.mask_HW[self.covered_HW] > 0).mean()) if self.mask_HW is not None else 0.0
+
+    def hit(self) -> float | None:
+        """`pointing_hit` of the map; a blank one, whatever its edge looks like, is a miss."""
+        return self._measured(pointing_hit)
+
+    def mass(self) -> float | None:
+        """`mass_in_mask` of the map, 0 for a blank one."""
+        return self._measured(mass_in_mask)
+
+    def _measured(self, measure: Callable[..., float | None]) -> float | None:
+        if self.mask_HW is None or not self.has_lesion:
+            return None
+        return 0.0 if self.is_blank else measure(self.map_HW, self.mask_HW)
+
 
 def explain_cases(
     explainer: Explainer,
@@ -130,6 +153,6 @@ def write_case_map(folder: Path, case_map: CaseMap, *, scale: float) -> dict[str
         "is_blank": case_map.is_blank,
         "max_abs": float(np.abs(case_map.map_HW).max()),
         "peak_yx": None if peak is None else [float(v) for v in peak],
-        "pointing_hit": None if case_map.mask_HW is None else pointing_hit(case_map.map_HW, case_map.mask_HW),
-        "mass_in_mask": None if case_map.mask_HW is None else mass_in_mask(case_map.map_HW, case_map.mask_HW),
+        "pointing_hit": case_map.hit(),
+        "mass_in_mask": case_map.mass(),
     }

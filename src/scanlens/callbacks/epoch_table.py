@@ -14,7 +14,7 @@ class EpochTable(pl.Callback):
     """Writes every logged metric once an epoch.
 
     Args:
-        path: the CSV file; rows of epochs before the present one are kept, later ones replaced.
+        path: the CSV file. A resumed run keeps the rows of the epochs before the one that it goes on with.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +24,7 @@ class EpochTable(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and self.path.is_file():
-            self.rows = [row for row in read_csv(self.path) if int(row["epoch"]) < trainer.current_epoch]
+            self.rows = list(read_csv(self.path))  # the epoch that is resumed is not known yet
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
@@ -37,6 +37,6 @@ class EpochTable(pl.Callback):
         row |= {name: f"{float(value):.6g}" for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
         row["lr"] = f"{max(group['lr'] for group in optimizer.param_groups):.6g}"
         row["seconds"] = f"{time.perf_counter() - self.started:.2f}"
-        self.rows.append(row)
+        self.rows = [kept for kept in self.rows if int(kept["epoch"]) < trainer.current_epoch] + [row]
         columns = list(dict.fromkeys(name for kept in self.rows for name in kept))
         write_csv(self.path, columns, self.rows)

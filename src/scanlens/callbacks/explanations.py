@@ -17,11 +17,10 @@ from torch import nn
 
 from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.case_maps import CaseMap, ReadImage, explain_cases, write_case_map
-from scanlens.callbacks.predictions import case_name
+from scanlens.callbacks.predictions import case_name, index_of
 from scanlens.evaluation.pointing import localization_summary
 from scanlens.explain.base import Explainer
 from scanlens.explain.filters import feature_maps, first_filters
-from scanlens.explain.measure import pointing_hit
 from scanlens.files import read_csv, write_json
 from scanlens.report.pictures import display_scale, feature_maps_png, filters_png, scan_png
 
@@ -95,6 +94,7 @@ class ExplanationWriter(pl.Callback):
         explainers: the methods, the one to be believed first.
         choose: picks cases, with a reason each, from the rows of the predictions.
         predictions: path of `predictions/test.csv`.
+        group_of: what an image may not be divided from, by its index; counts where patients are unknown.
         class_names: in the order of the logits; None for networks without classes.
         read: gives image and mask of an index.
         note: a sentence about what was explained.
@@ -109,6 +109,7 @@ class ExplanationWriter(pl.Callback):
         explainers: Sequence[Explainer],
         choose: Callable[[Sequence[Prediction]], Chosen],
         predictions: Path,
+        group_of: Mapping[int, str],
         class_names: Sequence[str] | None,
         read: ReadImage,
         note: str,
@@ -116,6 +117,7 @@ class ExplanationWriter(pl.Callback):
         max_localized: int = 200,
     ) -> None:
         self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
+        self.group_of = dict(group_of)
         self.class_names = None if class_names is None else list(class_names)
         self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
 
@@ -131,11 +133,11 @@ class ExplanationWriter(pl.Callback):
         write_json(self.folder / "cases.json", self._index(cases, maps, scales))
         write_json(self.folder / "localization.json", self._localization(network, rows))
         if chosen:
-            self._write_filters(network, _index_of(chosen[0][0]))
+            self._write_filters(network, index_of(chosen[0][0]))
 
     def _maps(self, explainer: Explainer, network: nn.Module, predictions: Sequence[Prediction]) -> list[CaseMap]:
         targets = None if self.class_names is None else [self.class_names.index(p["predicted"]) for p in predictions]
-        indices = [_index_of(p) for p in predictions]
+        indices = [index_of(p) for p in predictions]
         return explain_cases(explainer, network, indices, [p["case"] for p in predictions], targets, self.read)
 
     def _write_case(
@@ -147,7 +149,7 @@ class ExplanationWriter(pl.Callback):
         scales: Mapping[str, float],
     ) -> dict[str, Any]:
         case = prediction["case"]
-        image, mask_HW = self.read(_index_of(prediction))
+        image, mask_HW = self.read(index_of(prediction))
         array = image.numpy()
         scan_png(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1), self.folder / f"{case}_scan.png")
         written = [write_case_map(self.folder, found[i], scale=scales[name]) for name, found in maps.items()]
@@ -183,7 +185,7 @@ class ExplanationWriter(pl.Callback):
 
     def _localization(self, network: nn.Module, rows: Sequence[Prediction]) -> dict[str, Any] | None:
         """Where peaks lie on right answers that have a mask; None if there are none."""
-        masked = [p for p in rows if (mask := self.read(_index_of(p))[1]) is not None and mask.any()]
+        masked = [p for p in rows if (mask := self.read(index_of(p))[1]) is not None and mask.any()]
         right = [p for p in masked if p.get("predicted", p["target"]) == p["target"]]
         drawn = sorted(right, key=random_order(self.seed))[: self.max_localized]
         if not drawn:
@@ -192,15 +194,16 @@ class ExplanationWriter(pl.Callback):
         return {e.name: self._summary(self._maps(e, network, drawn), drawn) | left_out for e in self.explainers}
 
     def _summary(self, maps: list[CaseMap], predictions: Sequence[Prediction]) -> dict[str, Any]:
-        masks = [m.mask_HW for m in maps if m.mask_HW is not None]
-        hits = [pointing_hit(m.map_HW, mask) for m, mask in zip(maps, masks, strict=True)]
-        return localization_summary(
-            [hit or 0.0 for hit in hits],
-            [float(mask.mean()) for mask in masks],
-            patients=[p["patient"] or None for p in predictions],
-            num_blank=sum(m.is_blank for m in maps),
+        reached = [(m, p) for m, p in zip(maps, predictions, strict=True) if m.has_lesion]
+        summary = localization_summary(
+            [m.hit() or 0.0 for m, _ in reached],
+            [m.lesion_share for m, _ in reached],
+            patients=[p["patient"] or None for _, p in reached],
+            groups=[self.group_of.get(index_of(p)) for _, p in reached],
+            num_blank=sum(m.is_blank for m, _ in reached),
             seed=self.seed,
         )
+        return summary | {"num_not_covered": len(maps) - len(reached)}
 
     def _write_filters(self, network: nn.Module, index: int) -> None:
         first = getattr(network, "first_conv", None)
@@ -211,7 +214,3 @@ class ExplanationWriter(pl.Callback):
         x_1CHW = image.unsqueeze(0).to(next(network.parameters()).device)
         filters_png(first_filters(network), self.folder / "filters.png")
         feature_maps_png(feature_maps(network, x_1CHW, name), self.folder / "feature_maps.png")
-
-
-def _index_of(prediction: Prediction) -> int:
-    return int(prediction["case"].rpartition("-")[2])

@@ -21,6 +21,11 @@ def case_name(split: str, index: int) -> str:
     return f"{split}-{index:05d}"
 
 
+def index_of(prediction: Row) -> int:
+    """The place in `split.csv` of the image of a prediction."""
+    return int(prediction["case"].rpartition("-")[2])
+
+
 class PredictionWriter(BasePredictionWriter):
     """Writes what the network says of every image of the given splits.
 

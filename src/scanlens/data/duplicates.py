@@ -124,8 +124,8 @@ def _similar_blocks(
     thumbs_NHW: NDArray[np.float32], threshold: float, mirrored_threshold: float
 ) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
     """Blocks (R, C) of who is similar to whom, with their first row and column; the upper triangle is enough."""
-    units_ND = _standardized(thumbs_NHW)
-    mirrored_ND = _standardized(thumbs_NHW[:, :, ::-1])
+    units_ND = standardized(thumbs_NHW)
+    mirrored_ND = standardized(thumbs_NHW[:, :, ::-1])
     for top in range(0, len(units_ND), _BLOCK):
         rows = units_ND[top : top + _BLOCK]
         for left in range(top, len(units_ND), _BLOCK):
@@ -134,9 +134,9 @@ def _similar_blocks(
             yield top, left, is_copy_RC | (rows @ mirrored_ND[columns].T > mirrored_threshold)
 
 
-def _standardized(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
+def standardized(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
     """Flattened (N, D), mean 0 and length 1, so that a dot product is a correlation; zeros where nothing varies."""
-    flat_ND = thumbs_NHW.reshape(len(thumbs_NHW), thumbs_NHW.shape[1] * thumbs_NHW.shape[2]).astype(np.float32)
+    flat_ND = thumbs_NHW.reshape(len(thumbs_NHW), int(np.prod(thumbs_NHW.shape[1:]))).astype(np.float32)
     flat_ND = flat_ND - flat_ND.mean(axis=1, keepdims=True)
     length_N1 = np.linalg.norm(flat_ND, axis=1, keepdims=True)
     return np.where(length_N1 > 1e-6, flat_ND / np.maximum(length_N1, 1e-6), 0).astype(np.float32)

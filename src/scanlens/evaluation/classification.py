@@ -15,22 +15,23 @@ from scanlens.evaluation.calibration import chance_calibration_error
 from scanlens.evaluation.checks import Floats, Ints, check_length, checked_predictions
 from scanlens.evaluation.intervals import (
     Interval,
-    PatientGroups,
-    bootstrap,
     described,
     entry,
-    group_patients,
+    mean_interval,
+    mean_of_shares_interval,
     percentile_interval,
     share_interval,
 )
-from scanlens.evaluation.metrics import Metrics, classification_metrics
+from scanlens.evaluation.metrics import Metrics, brier_per_image, classification_metrics, log_loss_per_image
 from scanlens.evaluation.patients import PatientLevel, patient_level
+from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patients
 from scanlens.evaluation.weighted import WeightedMetrics
 
 FEW_PATIENTS = 10
 METHOD = (
     "for accuracy, sensitivity, specificity and precision Wilson's, with the number of independent images that would "
-    "be as certain; for the others percentiles, expanded for small numbers, of a bootstrap within classes"
+    "be as certain; for balanced accuracy put together from these; for log loss and Brier score Student's, of their "
+    "logarithm; for the others percentiles, expanded for small numbers, of a bootstrap within classes"
 )
 
 
@@ -40,6 +41,7 @@ def evaluate_classification(
     *,
     class_names: Sequence[str],
     patients: Sequence[str | None],
+    groups: Sequence[str | None] | None = None,
     seed: int,
     num_resamples: int = 1000,
 ) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def evaluate_classification(
         target_N: class numbers in 0..K-1.
         class_names: in the order of the columns.
         patients: name of the patient of each image; None or "" if unknown. Names do not appear in the result.
+        groups: name of the group of near-duplicates of each image: where patients are unknown, these are what is
+            resampled. None or "" for none.
         seed: of the resamples.
         num_resamples: of the bootstrap; 0 leaves its intervals out.
 
@@ -71,7 +75,7 @@ def evaluate_classification(
         raise ValueError(f"num_resamples: expected 0 or more, got {num_resamples}")
     judge = _Judge(class_names=list(class_names), seed=seed, num_resamples=num_resamples)
     joined, reason = patient_level(probabilities_NK, target_N, patients)
-    images = judge.images(probabilities_NK, target_N, patients)
+    images = judge.images(probabilities_NK, target_N, group_patients(patients, target_N, groups=groups))
     return {
         "slice": images,
         "patient": None if joined is None else judge.patients(joined),
@@ -86,8 +90,7 @@ class _Judge:
     def __init__(self, *, class_names: list[str], seed: int, num_resamples: int) -> None:
         self.class_names, self.seed, self.num_resamples = class_names, seed, num_resamples
 
-    def images(self, probabilities_NK: Floats, target_N: Ints, patients: Sequence[str | None]) -> dict[str, Any]:
-        groups = group_patients(patients, target_N)
+    def images(self, probabilities_NK: Floats, target_N: Ints, groups: PatientGroups) -> dict[str, Any]:
         return {
             "num_images": len(target_N),
             "num_patients": groups.num_known or None,
@@ -110,7 +113,7 @@ class _Judge:
         samples = bootstrap(
             WeightedMetrics(probabilities_NK, target_N), groups, num_resamples=self.num_resamples, seed=self.seed
         )
-        intervals = _Intervals(samples, groups, target_N, probabilities_NK.argmax(axis=1), len(self.class_names))
+        intervals = _Intervals(samples, groups, probabilities_NK, target_N, found)
         counts_K = np.bincount(target_N, minlength=len(self.class_names))
         baseline = _baseline(counts_K, self.class_names)
         calibrated = None
@@ -139,8 +142,11 @@ class _Judge:
     def _note(self, patients_K: Sequence[int], groups: PatientGroups) -> str | None:
         """A warning where classes have so few patients that an interval says little."""
         few = [f"'{name}' ({n})" for name, n in zip(self.class_names, patients_K, strict=True) if 0 < n < FEW_PATIENTS]
-        unit = "patients" if groups.num_known else "images"
-        return f"Fewer than {FEW_PATIENTS} {unit} of {', '.join(few)}: read these intervals with care." if few else None
+        return (
+            f"Fewer than {FEW_PATIENTS} {groups.unit} of {', '.join(few)}: read these intervals with care."
+            if few
+            else None
+        )
 
     def _per_class(self, found: Metrics, intervals: _Intervals, counts_K: Ints) -> dict[str, Any]:
         return {
@@ -162,12 +168,17 @@ class _Intervals:
         self,
         samples: dict[str, Floats],
         groups: PatientGroups,
+        probabilities_NK: Floats,
         target_N: Ints,
-        predicted_N: Ints,
-        num_classes: int,
+        found: Metrics,
     ) -> None:
-        self.samples, self.groups, self.target_N, self.predicted_N = samples, groups, target_N, predicted_N
-        self.patients_K = [groups.count(target_N == k) for k in range(num_classes)]
+        self.samples, self.groups, self.target_N, self.found = samples, groups, target_N, found
+        self.predicted_N = probabilities_NK.argmax(axis=1)
+        self.losses_N = {
+            "log_loss": log_loss_per_image(probabilities_NK, target_N),
+            "brier": brier_per_image(probabilities_NK, target_N),
+        }
+        self.patients_K = [groups.count(target_N == k) for k in range(probabilities_NK.shape[1])]
 
     def overall(self, metric: str, calibrated: tuple[float, float] | None) -> Interval:
         if metric == "accuracy":
@@ -176,9 +187,19 @@ class _Intervals:
             )
         if metric == "ece":
             return Interval(None, None, _calibration_remark(calibrated))
-        is_of_classes = metric in ("auroc", "auprc", "balanced_accuracy")
-        carriers = min(n for n in self.patients_K if n) if is_of_classes else self.groups.num_patients
-        return percentile_interval(self.samples.get(metric), num_patients=carriers)
+        if metric in self.losses_N:
+            return mean_interval(self.losses_N[metric], self.groups, is_ratio_scale=True)
+        if metric == "balanced_accuracy" and sum(self.patients_K) == self.groups.num_patients:
+            return self._of_balanced_accuracy()
+        carriers = min(n for n in self.patients_K if n)
+        center = self.found.overall[metric].value if metric == "auprc" else None
+        return percentile_interval(self.samples.get(metric), num_patients=carriers, center=center)
+
+    def _of_balanced_accuracy(self) -> Interval:
+        """Put together from the sensitivities, which are independent where nobody has images of two classes."""
+        present = [k for k, num in enumerate(self.patients_K) if num]
+        sensitivities = [self.found.per_class[k]["sensitivity"].value or 0.0 for k in present]
+        return mean_of_shares_interval(sensitivities, [self.of_class("sensitivity", k) for k in present])
 
     def of_class(self, metric: str, k: int) -> Interval:
         among_N = self._among(metric, k)
@@ -189,7 +210,9 @@ class _Intervals:
         if metric != "f1":
             carriers = min(carriers, self.groups.count(self.target_N != k))
         samples_KR = self.samples.get(f"class_{metric}")
-        return percentile_interval(None if samples_KR is None else samples_KR[k], num_patients=carriers)
+        center = self.found.per_class[k][metric].value if metric == "auprc" else None
+        samples_R = None if samples_KR is None else samples_KR[k]
+        return percentile_interval(samples_R, num_patients=carriers, center=center)
 
     def _among(self, metric: str, k: int) -> NDArray[np.bool_] | None:
         """The images of which a metric is a share; None if it is not a share of images."""

@@ -1,21 +1,23 @@
 """What a number is worth: intervals that know that images of one patient are alike.
 
-Two methods. Shares of images (accuracy, sensitivity, hits) get Wilson's interval with the number of independent
+Three methods. Shares of images (accuracy, sensitivity, hits) get Wilson's interval with the number of independent
 images that would be as certain; it does not shrink to nothing at 0 or 1, and with few patients it holds what it says,
-where percentiles do not. Everything else is resampled: patients are drawn with all their images, within their class.
+where percentiles do not. Means of shares (balanced accuracy) are put together from these. Means (log loss, errors) get
+Student's interval of the variance between patients. Everything else is resampled: patients are drawn with all their
+images, within their class.
 
-Legend of axes: N images, P patients, R resamples.
+Legend of axes: N images, P patients, K classes, R resamples.
 
 References:
     Wilson 1927; Korn & Graubard 1998 and Dean & Pagano 2015 (effective sample size in Wilson's interval);
-    Efron & Tibshirani 1993, chapters 8 and 13 (clusters, percentiles); Hesterberg 2015, arXiv:1411.5279 (expanded
-    percentiles).
+    Zou & Donner 2008, doi:10.1002/sim.3095 (sums of shares, MOVER); Efron & Tibshirani 1993, chapter 13 (percentiles);
+    Hesterberg 2015, arXiv:1411.5279 (expanded percentiles).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from scanlens.evaluation.checks import Floats, Ints, check_length
+from scanlens.evaluation.checks import Floats, Ints
+from scanlens.evaluation.resampling import PatientGroups
 
 LEVEL = 0.95
 MAX_UNDEFINED_SHARE = 0.2
 MIN_RESAMPLES = 40  # below, the 2.5 % percentile lies beyond the second smallest value
-MAX_ENTRIES = 4_000_000  # of a matrix of weights: 32 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +40,6 @@ class Interval:
     low: float | None
     high: float | None
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PatientGroups:
-    """Which images belong together.
-
-    Args:
-        patient_N: number of the patient of each image; an image without a known patient is a patient of its own.
-        strata: patients (numbers) that are exchanged with one another by a resample; each patient in exactly one.
-        num_known: patients that are known by name.
-        num_images_alone: images without a known patient.
-    """
-
-    patient_N: Ints
-    strata: tuple[Ints, ...]
-    num_known: int
-    num_images_alone: int
-
-    @property
-    def num_patients(self) -> int:
-        """Of the known ones, and those that an image without a patient stands for."""
-        return self.num_known + self.num_images_alone
-
-    @property
-    def resampled(self) -> str:
-        """What a resample draws, in words."""
-        if not self.num_known:
-            return "images (patients unknown)"
-        if not self.num_images_alone:
-            return "patients"
-        return f"patients ({self.num_images_alone} images without a known patient count as one patient each)"
-
-    def count(self, is_meant_N: NDArray[np.bool_]) -> int:
-        """Patients with at least one image among the meant ones."""
-        return len(np.unique(self.patient_N[is_meant_N]))
 
 
 def wilson(successes: float, trials: float, *, level: float = LEVEL) -> tuple[float, float]:
@@ -95,28 +62,6 @@ def wilson(successes: float, trials: float, *, level: float = LEVEL) -> tuple[fl
     low = 0.0 if successes == 0 else max(0.0, center - half)
     high = 1.0 if successes == trials else min(1.0, center + half)
     return low, high
-
-
-def group_patients(patients: Sequence[str | None], target_N: Ints) -> PatientGroups:
-    """Patients as numbers, in strata of their most frequent class.
-
-    A patient who would be alone in a stratum joins the largest one: alone, every resample would contain exactly him.
-
-    Args:
-        patients: name of the patient of each image; None or "" if unknown.
-        target_N: class numbers; all 0 where there are no classes.
-
-    Raises:
-        ValueError: if the lengths differ.
-    """
-    check_length(patients, name="patients", num_images=len(target_N))
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(name for name in patients if name))}
-    num_known = len(numbers)
-    alone = iter(range(num_known, num_known + len(patients)))
-    patient_N = np.array([numbers[name] if name else next(alone) for name in patients], dtype=np.int64)
-    num_alone = sum(not name for name in patients)
-    commonest_P = _commonest_class(patient_N, target_N, num_patients=num_known + num_alone)
-    return PatientGroups(patient_N, _strata(commonest_P), num_known=num_known, num_images_alone=num_alone)
 
 
 def share_interval(
@@ -147,23 +92,57 @@ def share_interval(
     return Interval(*wilson(share * effective, effective, level=level))
 
 
-def bootstrap(
-    statistics: Callable[[Floats], Mapping[str, Floats]], groups: PatientGroups, *, num_resamples: int, seed: int
-) -> dict[str, Floats]:
-    """Values of statistics over resamples of patients.
+def mean_of_shares_interval(shares: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Interval of the mean of shares that are independent of each other, from the interval of each (MOVER)."""
+    lows = [interval.low for interval in intervals]
+    highs = [interval.high for interval in intervals]
+    if None in lows or None in highs:
+        return Interval(None, None, next(interval.reason for interval in intervals if interval.low is None))
+    share_K = np.array(shares, dtype=np.float64)
+    down, up = share_K - np.array(lows, dtype=np.float64), np.array(highs, dtype=np.float64) - share_K
+    mean, num = float(share_K.mean()), len(share_K)
+    return Interval(
+        max(0.0, mean - float(np.linalg.norm(down)) / num), min(1.0, mean + float(np.linalg.norm(up)) / num)
+    )
+
+
+def mean_interval(
+    value_N: Floats,
+    groups: PatientGroups,
+    *,
+    among_N: NDArray[np.bool_] | None = None,
+    is_ratio_scale: bool = False,
+    level: float = LEVEL,
+) -> Interval:
+    """Interval of the mean over images, from the variance between patients (linearized ratio) and Student's t.
 
     Args:
-        statistics: takes weights_NR (how often each image counts in each resample) and returns arrays with R as
-            last axis, NaN where a value is not defined.
-        groups: the patients.
-        num_resamples: R in all; with 0 the answer is empty.
-        seed: the same seed gives the same resamples.
+        value_N: a number for each image.
+        groups: their patients.
+        among_N: the images that count; None for all.
+        is_ratio_scale: for numbers above 0 that are often small and sometimes large, such as losses: the interval is
+            made for the logarithm of the mean, which holds the truth more often and never goes below 0.
+        level: confidence.
     """
-    parts = [statistics(weights_NR) for weights_NR in _resamples(groups, num_resamples=num_resamples, seed=seed)]
-    return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]} if parts else {}
+    among = slice(None) if among_N is None else among_N
+    values, (units, unit_N) = value_N[among], np.unique(groups.patient_N[among], return_inverse=True)
+    num_images, num_patients = len(values), len(units)
+    if num_patients < 2:
+        return Interval(None, None, f"no interval: needs at least two {groups.unit}")
+    mean = float(values.mean())
+    residual_P = np.bincount(unit_N, weights=values - mean)
+    error = math.sqrt(num_patients / (num_patients - 1) * float(np.square(residual_P).sum())) / num_images
+    if error <= 1e-12 * max(1.0, abs(mean)):
+        return Interval(None, None, f"no interval: all {groups.unit} give the same value")
+    half = float(t.ppf((1 + level) / 2, num_patients - 1)) * error
+    if is_ratio_scale and mean > 0:
+        return Interval(mean * math.exp(-half / mean), mean * math.exp(half / mean))
+    return Interval(mean - half, mean + half)
 
 
-def percentile_interval(samples_R: Floats | None, *, num_patients: int, level: float = LEVEL) -> Interval:
+def percentile_interval(
+    samples_R: Floats | None, *, num_patients: int, center: float | None = None, level: float = LEVEL
+) -> Interval:
     """The middle `level` of resampled values, expanded for few patients (Hesterberg 2015).
 
     Percentiles run narrow in small samples, as a normal interval does in place of Student's; so the tails that are
@@ -176,6 +155,8 @@ def percentile_interval(samples_R: Floats | None, *, num_patients: int, level: f
     Args:
         samples_R: values of a metric in resamples, NaN where undefined; None if there were no resamples.
         num_patients: resampled units that carry the metric: of its rarest class, if it is about classes.
+        center: the value itself, for a metric in [0, 1] that resamples overstate (average precision: copies of an image
+            are ties): their median is moved to it.
         level: confidence.
     """
     if samples_R is None:
@@ -191,6 +172,8 @@ def percentile_interval(samples_R: Floats | None, *, num_patients: int, level: f
     if np.ptp(known) <= 1e-12 * max(1.0, float(np.abs(known).max())):
         return Interval(None, None, "no interval: all resamples give the same value")
     quantile = float(t.ppf((1 + level) / 2, num_patients - 1)) * math.sqrt(num_patients / (num_patients - 1))
+    if center is not None:
+        known = np.clip(known + (center - float(np.median(known))), 0, 1)
     low, high = np.quantile(known, [norm.cdf(-quantile), norm.cdf(quantile)])
     return Interval(float(low), float(high))
 
@@ -220,22 +203,6 @@ def _normal_quantile(level: float) -> float:
     return float(norm.ppf((1 + level) / 2))
 
 
-def _commonest_class(patient_N: Ints, target_N: Ints, *, num_patients: int) -> Ints:
-    counts_PK = np.zeros((num_patients, int(target_N.max(initial=0)) + 1), dtype=np.int64)
-    np.add.at(counts_PK, (patient_N, target_N), 1)
-    return counts_PK.argmax(axis=1)
-
-
-def _strata(class_P: Ints) -> tuple[Ints, ...]:
-    by_class = [np.flatnonzero(class_P == k) for k in np.unique(class_P)]
-    by_class.sort(key=len, reverse=True)
-    several = [members for members in by_class if len(members) > 1]
-    alone = [members for members in by_class if len(members) == 1]
-    if not several:
-        return (np.concatenate(alone),) if alone else ()
-    return (np.concatenate([several[0], *alone]), *several[1:])
-
-
 def _effective_number(success: Floats, patient: Ints, *, num_patients: int, level: float) -> float:
     num_images, share = len(success), float(success.mean())
     if share in (0.0, 1.0):
@@ -245,21 +212,3 @@ def _effective_number(success: Floats, patient: Ints, *, num_patients: int, leve
     variance = num_patients / (num_patients - 1) * float(np.square(residual_P).sum()) / num_images**2
     independent = min(num_images, share * (1 - share) / variance) if variance > 0 else num_images
     return independent * (_normal_quantile(level) / float(t.ppf((1 + level) / 2, num_patients - 1))) ** 2
-
-
-def _resamples(groups: PatientGroups, *, num_resamples: int, seed: int) -> Iterator[Floats]:
-    generator = np.random.default_rng(seed)
-    step = max(1, MAX_ENTRIES // len(groups.patient_N))
-    for start in range(0, num_resamples, step):
-        size = min(step, num_resamples - start)
-        counts_PR = np.zeros((groups.num_patients, size))
-        for members in groups.strata:
-            counts_PR[members] = _draws(len(members), size, generator)
-        yield counts_PR[groups.patient_N]
-
-
-def _draws(num_members: int, num_resamples: int, generator: np.random.Generator) -> Ints:
-    """How often each member is drawn when as many are drawn as there are, with replacement: (members, resamples)."""
-    drawn = generator.integers(num_members, size=(num_members, num_resamples))
-    cell = drawn * num_resamples + np.arange(num_resamples)
-    return np.bincount(cell.ravel(), minlength=num_members * num_resamples).reshape(num_members, num_resamples)

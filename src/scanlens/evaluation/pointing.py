@@ -11,23 +11,16 @@ from typing import Any
 import numpy as np
 
 from scanlens.evaluation.checks import Floats, check_length, checked_values
-from scanlens.evaluation.intervals import (
-    PatientGroups,
-    bootstrap,
-    described,
-    entry,
-    group_patients,
-    percentile_interval,
-    share_interval,
-)
+from scanlens.evaluation.intervals import described, entry, percentile_interval, share_interval
 from scanlens.evaluation.ranking import divided
+from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patients
 
 METHOD = (
     "for the hit rate Wilson's, with the number of independent images that would be as certain; for its excess over "
     "chance percentiles, expanded for small numbers, of a bootstrap"
 )
 P_VALUE_METHOD = (
-    "Probability that points drawn at random over each picture hit at least as often (Poisson-binomial, exact). A "
+    "Probability that points drawn at random over what each map covers hit at least as often (Poisson-binomial). A "
     "small one does not exclude maps that always point to the same place, where lesions happen to be."
 )
 
@@ -37,6 +30,7 @@ def localization_summary(
     area_shares: Sequence[float],
     *,
     patients: Sequence[str | None],
+    groups: Sequence[str | None] | None = None,
     num_blank: int = 0,
     seed: int = 0,
     num_resamples: int = 1000,
@@ -46,8 +40,10 @@ def localization_summary(
     Args:
         hits: 1 if the peak of the map lies in the mask, 0 if not or if the map is blank, and in between the
             expected value where several pixels share the maximum.
-        area_shares: area of the lesion divided by that of the picture, above 0: how often a random point would hit.
+        area_shares: share of the places where a peak can lie that are in the lesion, above 0: how often a random one of
+            them would hit. For a map that covers the whole picture it is the lesion's share of the picture.
         patients: name of the patient of each image; None or "" if unknown.
+        groups: name of the group of near-duplicates of each image, which counts where patients are unknown.
         num_blank: how many of the maps are blank; they are misses.
         seed: of the resamples.
         num_resamples: of the bootstrap; 0 leaves the interval of `excess` out.
@@ -68,16 +64,16 @@ def localization_summary(
         raise ValueError(f"area_shares: entry {int(np.argmax(share_N == 0))} is 0: leave images with an empty mask out")
     if not 0 <= num_blank <= int((hit_N == 0).sum()):
         raise ValueError(f"num_blank: expected 0 to {int((hit_N == 0).sum())} (a blank map is a miss), got {num_blank}")
-    groups = group_patients(patients, np.zeros(len(hit_N), dtype=np.int64))
+    units = group_patients(patients, np.zeros(len(hit_N), dtype=np.int64), groups=groups)
     return {
         "num_images": len(hit_N),
-        "num_patients": groups.num_known or None,
+        "num_patients": units.num_known or None,
         "num_blank": num_blank,
         "num_hits": float(hit_N.sum()),
-        **_rates(hit_N, share_N, groups, seed=seed, num_resamples=num_resamples),
+        **_rates(hit_N, share_N, units, seed=seed, num_resamples=num_resamples),
         "p_value": chance_p_value(float(hit_N.sum()), share_N) if len(hit_N) else None,
         "p_value_method": P_VALUE_METHOD,
-        "interval": described(groups, num_resamples=num_resamples, method=METHOD),
+        "interval": described(units, num_resamples=num_resamples, method=METHOD),
     }
 
 

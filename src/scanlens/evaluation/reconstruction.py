@@ -8,24 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from scanlens.evaluation.anomaly import AnomalyLabels, anomaly_score
 from scanlens.evaluation.checks import Floats, check_length, checked_values
-from scanlens.evaluation.intervals import (
-    Interval,
-    PatientGroups,
-    bootstrap,
-    described,
-    entry,
-    group_patients,
-    percentile_interval,
-)
+from scanlens.evaluation.intervals import Interval, described, entry, mean_interval, percentile_interval
 from scanlens.evaluation.metrics import areas, roc_points
-from scanlens.evaluation.ranking import Ranking, divided
+from scanlens.evaluation.ranking import Ranking
+from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patients
 
 __all__ = ["anomaly_score", "evaluate_reconstruction"]
-METHOD = "percentiles, expanded for small numbers, of a bootstrap within classes"
+METHOD = (
+    "for means Student's, of the logarithm for errors; for areas percentiles, expanded for small numbers, of a bootstrap "
+    "within classes"
+)
+RATIO_SCALE = frozenset({"mse", "anomaly_score"})
 Columns = dict[str, Floats]
 
 
@@ -38,6 +36,7 @@ def evaluate_reconstruction(
     normal_classes: Sequence[str] | None,
     reference_mse: ArrayLike,
     patients: Sequence[str | None],
+    groups: Sequence[str | None] | None = None,
     seed: int,
     num_resamples: int = 1000,
 ) -> dict[str, Any]:
@@ -52,6 +51,7 @@ def evaluate_reconstruction(
             trained on.
         reference_mse: errors of the normal images of the validation split, to which anomaly scores refer.
         patients: name of the patient of each image; None or "" if unknown. Names do not appear in the result.
+        groups: name of the group of near-duplicates of each image, which counts where patients are unknown.
         seed: of the resamples.
         num_resamples: of the bootstrap; 0 leaves intervals out.
 
@@ -73,20 +73,25 @@ def evaluate_reconstruction(
     if len(reference):
         columns["anomaly_score"] = anomaly_score(columns["mse"], reference)
     labels = AnomalyLabels(targets, normal_classes=normal_classes)
-    groups = group_patients(patients, labels.stratum_N)
-    statistics = _Statistics(columns, labels)
-    samples = bootstrap(statistics, groups, num_resamples=num_resamples, seed=seed)
-    shown = ("mse", "psnr", "ssim")
+    units = group_patients(patients, labels.stratum_N, groups=groups)
+    samples = _resampled_areas(columns, labels, units, num_resamples=num_resamples, seed=seed)
+    everything: NDArray[np.bool_] = np.ones(len(columns["mse"]), dtype=bool)
     return {
         "num_images": len(columns["mse"]),
-        "num_patients": groups.num_known or None,
+        "num_patients": units.num_known or None,
         "unit": "image",
         "counts": labels.counts,
-        "metrics": {name: _mean(columns[name], samples.get(name), groups.num_patients) for name in shown},
-        "anomaly": _anomaly(columns, labels, samples, groups),
-        "per_class": _per_class(columns, labels, samples, groups),
+        "metrics": {name: _mean(name, columns, everything, units) for name in ("mse", "psnr", "ssim")},
+        "anomaly": _anomaly(columns, labels, samples, units),
+        "per_class": {
+            label: {
+                "num": int(is_member_N.sum()),
+                **{name: _mean(name, columns, is_member_N, units) for name in columns},
+            }
+            for label, is_member_N in labels.members().items()
+        },
         "roc": _curve(columns, labels),
-        "interval": described(groups, num_resamples=num_resamples, method=METHOD),
+        "interval": described(units, num_resamples=num_resamples, method=METHOD),
     }
 
 
@@ -103,53 +108,29 @@ def _checked_columns(mse_N: ArrayLike, psnr_N: ArrayLike, ssim_N: ArrayLike) -> 
     return columns
 
 
-class _Statistics:
-    """Weighted means of all images and of each class, and areas under the curves of the anomaly score."""
+def _resampled_areas(
+    columns: Columns, labels: AnomalyLabels, units: PatientGroups, *, num_resamples: int, seed: int
+) -> dict[str, Floats]:
+    """Areas under the curves of the anomaly score over resamples; nothing where there is no such score."""
+    if _why_no_anomaly(columns, labels) is not None:
+        return {}
+    is_known_N = labels.is_known_N
+    ranking = Ranking(columns["anomaly_score"][is_known_N], labels.is_abnormal_N[is_known_N])
 
-    def __init__(self, columns: Columns, labels: AnomalyLabels) -> None:
-        self.columns, self.members, self.is_known_N = columns, labels.members(), labels.is_known_N
-        self.ranking: Ranking | None = None
-        if _why_no_anomaly(columns, labels) is None:
-            self.ranking = Ranking(columns["anomaly_score"][self.is_known_N], labels.is_abnormal_N[self.is_known_N])
+    def statistics(weights_NR: Floats) -> dict[str, Floats]:
+        auroc_R, auprc_R = ranking.areas(weights_NR[is_known_N])
+        return {"auroc": auroc_R, "auprc": auprc_R}
 
-    def __call__(self, weights_NR: Floats) -> dict[str, Floats]:
-        found = self._means(slice(None), weights_NR, suffix="")
-        for label, is_member_N in self.members.items():
-            found |= self._means(is_member_N, weights_NR[is_member_N], suffix=_of(label))
-        if self.ranking is not None:
-            found["anomaly_auroc"], found["anomaly_auprc"] = self.ranking.areas(weights_NR[self.is_known_N])
-        return found
-
-    def _means(self, chosen: Any, weights: Floats, *, suffix: str) -> dict[str, Floats]:
-        total_R = weights.sum(axis=0)
-        return {name + suffix: divided(values_N[chosen] @ weights, total_R) for name, values_N in self.columns.items()}
+    return bootstrap(statistics, units, num_resamples=num_resamples, seed=seed)
 
 
-def _of(label: str) -> str:
-    return f" of {label}"
-
-
-def _mean(values: Floats, samples_R: Floats | None, num_patients: int) -> dict[str, Any]:
-    return entry(float(values.mean()), percentile_interval(samples_R, num_patients=num_patients))
-
-
-def _per_class(
-    columns: Columns, labels: AnomalyLabels, samples: dict[str, Floats], groups: PatientGroups
-) -> dict[str, Any]:
-    return {
-        label: {
-            "num": int(is_member_N.sum()),
-            **{
-                name: _mean(values_N[is_member_N], samples.get(name + _of(label)), groups.count(is_member_N))
-                for name, values_N in columns.items()
-            },
-        }
-        for label, is_member_N in labels.members().items()
-    }
+def _mean(name: str, columns: Columns, among_N: NDArray[np.bool_], units: PatientGroups) -> dict[str, Any]:
+    interval = mean_interval(columns[name], units, among_N=among_N, is_ratio_scale=name in RATIO_SCALE)
+    return entry(float(columns[name][among_N].mean()), interval)
 
 
 def _anomaly(
-    columns: Columns, labels: AnomalyLabels, samples: dict[str, Floats], groups: PatientGroups
+    columns: Columns, labels: AnomalyLabels, samples: dict[str, Floats], units: PatientGroups
 ) -> dict[str, Any]:
     reason = _why_no_anomaly(columns, labels)
     known = {
@@ -164,10 +145,10 @@ def _anomaly(
         return {"auroc": nothing, "auprc": dict(nothing), "chance_auprc": None, **known}
     known_N = labels.is_known_N
     auroc, auprc = areas(columns["anomaly_score"][known_N], labels.is_abnormal_N[known_N])
-    carriers = min(groups.count(labels.is_abnormal_N), groups.count(labels.is_normal_N))
+    carriers = min(units.count(labels.is_abnormal_N), units.count(labels.is_normal_N))
     return {
-        "auroc": entry(auroc, percentile_interval(samples.get("anomaly_auroc"), num_patients=carriers)),
-        "auprc": entry(auprc, percentile_interval(samples.get("anomaly_auprc"), num_patients=carriers)),
+        "auroc": entry(auroc, percentile_interval(samples.get("auroc"), num_patients=carriers)),
+        "auprc": entry(auprc, percentile_interval(samples.get("auprc"), num_patients=carriers, center=auprc)),
         "chance_auprc": float(labels.is_abnormal_N[known_N].mean()),
         **known,
     }

@@ -1,8 +1,8 @@
 """Metrics of `metrics.py` for many weightings of the same images at once: what a bootstrap needs.
 
 With every weight 1 the values are those of `metrics.py`, and with whole weights those of the images repeated so
-often. Left out are shares of images, which have Wilson's interval, and the calibration error: its resamples exceed
-it by as much as it exceeds the truth.
+often. Left out are shares and means of images, which have intervals of their own, and the calibration error: its
+resamples exceed it by as much as it exceeds the truth.
 
 Legend of axes: N images, K classes, R weightings.
 """
@@ -13,7 +13,6 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from scanlens.evaluation.checks import Floats, Ints
-from scanlens.evaluation.metrics import brier_per_image, log_loss_per_image
 from scanlens.evaluation.ranking import Ranking, divided
 
 
@@ -34,9 +33,6 @@ class WeightedMetrics:
         cell_N = target_N * num_classes + predicted_N
         every_N = np.arange(len(target_N))
         self.cells = csr_array((np.ones(len(target_N)), (cell_N, every_N)), shape=(num_classes**2, len(target_N)))
-        self.losses_2N = np.stack(
-            [log_loss_per_image(probabilities_NK, target_N), brier_per_image(probabilities_NK, target_N)]
-        )
 
     def __call__(self, weights_NR: Floats) -> dict[str, Floats]:
         """Values per weighting; NaN where a metric is not defined.
@@ -45,21 +41,17 @@ class WeightedMetrics:
             weights_NR: how often each image counts.
 
         Returns:
-            (R,) for `auroc`, `auprc`, `balanced_accuracy`, `log_loss`, `brier`, and (K, R) for `class_auroc`,
+            (R,) for `auroc`, `auprc`, `balanced_accuracy`, and (K, R) for `class_auroc`,
             `class_auprc`, `class_f1`. A mean over classes is not defined where a class that is among the
             images has no weight: the resample measures something else.
         """
-        total_R = weights_NR.sum(axis=0)
         areas_2KR = np.stack([ranking.areas(weights_NR) for ranking in self.rankings], axis=1)
         confusion_KKR = np.asarray(self.cells @ weights_NR).reshape(self.num_classes, self.num_classes, -1)
-        log_loss_R, brier_R = divided(self.losses_2N @ weights_NR, total_R)
         return {
             "class_auroc": areas_2KR[0],
             "class_auprc": areas_2KR[1],
             "auroc": areas_2KR[0][self.is_present_K].mean(axis=0),
             "auprc": areas_2KR[1][self.is_present_K].mean(axis=0),
-            "log_loss": log_loss_R,
-            "brier": brier_R,
             **self._from_confusion(confusion_KKR),
         }
 

@@ -49,9 +49,8 @@ def imagenet_state(*, batch_norm: bool) -> State:
     except (OSError, RuntimeError, ModelError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
         reason = getattr(error, "reason", None) or error
         raise WeightsUnavailable(
-            f"ImageNet weights could not be had ({reason}). Where there is no network, put {file_name} from "
-            "download.pytorch.org into $TORCH_HOME/hub/checkpoints, or set model.weights to a weights file, a run "
-            "folder, or none."
+            f"ImageNet weights could not be had ({reason}). Where there is no network, put torchvision's {file_name} into "
+            "$TORCH_HOME/hub/checkpoints, or set model.weights to a weights file, a run folder, or none."
         ) from error
 
 

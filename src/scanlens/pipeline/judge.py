@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytorch_lightning as pl
 
 from scanlens.callbacks.case_choice import choose_classified, choose_scored
 from scanlens.callbacks.explanations import ExplanationWriter
-from scanlens.callbacks.predictions import PredictionWriter, classification_columns, named_columns
+from scanlens.callbacks.predictions import PredictionWriter, classification_columns, index_of, named_columns
 from scanlens.config import build
+from scanlens.data.duplicates import standardized
 from scanlens.data.module import ScanData
 from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.nearest import nearest_neighbor_scores
@@ -60,6 +62,7 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 explainers=explainers,
                 choose=choose,
                 predictions=run.predictions / "test.csv",
+                group_of={int(row["index"]): row["group"] for row in run.split_rows},
                 class_names=names,
                 read=data.image_and_mask,
                 note=_note(names),
@@ -101,10 +104,17 @@ def _classification(run: Run, splits: list[str]) -> Config:
             np.array([names.index(row["target"]) for row in rows]),
             class_names=names,
             patients=[row["patient"] or None for row in rows],
+            groups=_groups(run, rows),
             seed=run.config["seed"],
             num_resamples=run.config["callbacks"]["bootstrap_resamples"],
         )
     return judged
+
+
+def _groups(run: Run, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The group, in `split.csv`, of each image of a table of predictions."""
+    group_of = {row["index"]: row["group"] for row in run.split_rows}
+    return [group_of[str(index_of(row))] for row in rows]
 
 
 def _reconstruction(run: Run, splits: list[str]) -> Config:
@@ -120,6 +130,7 @@ def _reconstruction(run: Run, splits: list[str]) -> Config:
             normal_classes=normal,
             reference_mse=reference,
             patients=[row["patient"] or None for row in rows],
+            groups=_groups(run, rows),
             seed=run.config["seed"],
             num_resamples=run.config["callbacks"]["bootstrap_resamples"],
         )
@@ -128,11 +139,11 @@ def _reconstruction(run: Run, splits: list[str]) -> Config:
 
 
 def _nearest_neighbor(run: Run, data: ScanData) -> Config | None:
-    """What 1-nearest-neighbor on small thumbnails reaches on the same split: no learning at all."""
+    """What 1-nearest-neighbor on small thumbnails, brightness and contrast aside, reaches: no learning at all."""
     train, test = run.indices("train"), run.indices("test")
     if not train or not test:
         return None
-    thumbs, target = data.thumbnails(), data.targets_N
+    thumbs, target = standardized(data.thumbnails()), data.targets_N
     return nearest_neighbor_scores(thumbs[train], target[train], thumbs[test], target[test])
 
 

@@ -108,9 +108,12 @@ def localization(run: RunFolder) -> list[dict[str, Any]]:
 
 def _left_out(value: dict[str, Any]) -> str:
     """Marked lesions that were not looked at: "9 that the network named wrongly"."""
-    wrong, not_drawn = finite(value.get("num_wrong")), finite(value.get("num_not_drawn"))
-    parts = [f"{whole(wrong)} that the network named wrongly"] if wrong else []
-    return " and ".join(parts + ([f"{whole(not_drawn)} that were not drawn"] if not_drawn else []))
+    counts = {
+        "that the network named wrongly": value.get("num_wrong"),
+        "that were not drawn": value.get("num_not_drawn"),
+        "outside of what the map covers": value.get("num_not_covered"),
+    }
+    return joined([f"{whole(count)} {why}" for why, count in counts.items() if finite(count)])
 
 
 def _discrimination(run: RunFolder, level: str, metrics: dict[str, Any]) -> str:
