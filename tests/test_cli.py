@@ -271,3 +271,19 @@ def test_the_console_script(
     assert status_of(cli.main, arguments) == status
     shown = capsys.readouterr()
     assert text in shown.out + shown.err
+
+
+def test_a_run_id_of_an_experiment_cannot_leave_the_folder_of_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\nrun_id: ../../elsewhere\n"
+    (tmp_path / "mine" / "experiment" / "away.yaml").write_text(text, encoding="utf-8")
+    done = run(f"--config-dir={tmp_path / 'mine'}", "experiment=away", cwd=tmp_path, script=HERE.parent / "train.py")
+    assert done.returncode == cli.WRONG_CONFIGURATION
+    assert "run_id must be letters" in done.stderr
+    assert not (tmp_path.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "predict"])
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(cli.main, [command, "--help"]) == cli.DONE
+    assert f"scanlens {command} run=outputs/RUN_ID" in capsys.readouterr().out

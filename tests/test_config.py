@@ -618,3 +618,23 @@ def test_a_misspelt_class_is_suggested(target: str, text: str) -> None:
     with pytest.raises(NoSignature) as caught:
         signature_of(target)
     assert text in str(caught.value)
+
+
+def test_a_choice_on_the_command_line_wins_over_what_the_data_would_choose(composer: Composer) -> None:
+    chosen = composed_with(composer, "data=mnist").config
+    assert (chosen.trainer.max_epochs, chosen.callbacks.patience) == (50, None)
+    own = composed_with(composer, "trainer=smoke", "callbacks=default", "data=mnist").config
+    assert (own.trainer.max_epochs, own.callbacks.patience) == (1, 15)
+
+
+def test_an_own_option_that_leaves_settings_out_is_told_how_to_begin(default_values: dict[str, Any]) -> None:
+    values = copy.deepcopy(default_values)
+    del values["trainer"]["accelerator"]
+    (told,) = find_mistakes(values)
+    assert told.endswith("begin your option with 'defaults: [auto, _self_]'")
+
+
+def test_classes_named_twice_are_refused(composer: Composer) -> None:
+    assert mistakes_of(composer, "data=folder", "data.class_names=[a,a,b]") == [
+        "command line: data.class_names names 'a' more than once"
+    ]

@@ -7,6 +7,7 @@ configuration of the run folder.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from scanlens import __version__
 from scanlens.errors import ConfigError, ScanlensError, did_you_mean
-from scanlens.paths import RUN_ID_PATTERN, config_dir, new_run_id
+from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 DONE, FAILED, WRONG_CONFIGURATION, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 RUN_ID = "RUN_ID"
+OF_THE_DISK = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EIO,
+)
 COMMANDS = ("train", "report", "predict")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -40,6 +51,23 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
   scanlens --version
+
+For research, not for diagnosis.
+"""
+
+
+REPORT_HELP = """\
+scanlens report run=outputs/RUN_ID
+
+Write outputs/RUN_ID/report/index.html again from what lies in the run folder; neither torch nor the images are needed.
+"""
+
+PREDICT_HELP = """\
+scanlens predict run=outputs/RUN_ID path=IMAGE_OR_FOLDER [path=...]
+
+Judge new images with the best weights of a finished run, prepared as in its training. Writes, below outputs/RUN_ID/new,
+predictions.csv (one row per image, with a probability per class or the reason why it cannot be read), and the scan and
+heat maps of each image.
 
 For research, not for diagnosis.
 """
@@ -70,12 +98,25 @@ def exit_status(command: Callable[[], None]) -> int:
     except ScanlensError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        sys.stderr.write(f"{_told(error)}\n")
+        return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command with the same run_id goes on from the last checkpoint\n")
         return INTERRUPTED
     except SystemExit as error:
         return _status_of(error)
     return DONE
+
+
+def _told(error: OSError) -> str:
+    """What the disk refused, and what to do about it."""
+    where = f" {error.filename}" if error.filename else ""
+    return (
+        f"the disk refuses{where}: {error.strerror}. Make room or mend the permissions, or set another paths.outputs."
+    )
 
 
 def _status_of(error: SystemExit) -> int:
@@ -121,7 +162,14 @@ def _command(arguments: list[str]) -> None:
         raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
 
 
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    return bool({"--help", "-h"} & set(arguments))
+
+
 def _report(arguments: Sequence[str]) -> None:
+    if _asks_for_help(arguments):
+        sys.stdout.write(REPORT_HELP)
+        return
     given = _pairs("report", arguments, required=("run",))
     from scanlens.report.page import build_report
 
@@ -129,6 +177,9 @@ def _report(arguments: Sequence[str]) -> None:
 
 
 def _predict(arguments: Sequence[str]) -> None:
+    if _asks_for_help(arguments):
+        sys.stdout.write(PREDICT_HELP)
+        return
     given = _pairs("predict", arguments, required=("run", "path"))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
@@ -185,11 +236,29 @@ def _judge_and_run(options: Namespace) -> None:
 
     # Hydra would print errors of ours with a traceback, and unexpected ones without most of it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run_job)
+    told: list[ScanlensError] = []
+    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(
+        run_job if _is_multirun(options) else lambda config: _job_that_tells(config, told)
+    )
     try:
         run()
     except HydraException as error:
         raise ConfigError([str(error)]) from error
+    if told:
+        raise told[0]
+
+
+def _is_multirun(options: Namespace) -> bool:
+    return options.multirun or "hydra.mode=MULTIRUN" in options.overrides
+
+
+def _job_that_tells(config: DictConfig, told: list[ScanlensError]) -> float | None:
+    """`run_job`, its error kept for the caller: Hydra would print a line about overrides before it."""
+    try:
+        return run_job(config)
+    except ScanlensError as error:
+        told.append(error)
+        return None
 
 
 def _run_id(overrides: Sequence[str]) -> str:
@@ -198,7 +267,7 @@ def _run_id(overrides: Sequence[str]) -> str:
     name = (asked or [os.environ.get(RUN_ID) or new_run_id()])[-1].strip("'\"")
     if not RUN_ID_PATTERN.fullmatch(name):
         where = "run_id" if asked else f"the environment variable {RUN_ID}"
-        raise ConfigError([f"{where} must be letters, digits, '.', '_' and '-', at most 100 of them, got '{name}'"])
+        raise ConfigError([f"{where} must be {RUN_ID_WORDS}, got '{name}'"])
     return name
 
 
@@ -211,8 +280,7 @@ def _refuse_mistakes(options: Namespace) -> None:
         raise ConfigError([f"--config-dir: there is no folder {extra}"])
     folder = Path(options.config_path) if options.config_path else config_dir()
     composer = Composer(folder, config_name=options.config_name or CONFIG_NAME, extra_dir=extra)
-    is_multirun = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
-    mistakes = precheck(options.overrides, composer, is_multirun=is_multirun)
+    mistakes = precheck(options.overrides, composer, is_multirun=_is_multirun(options))
     if mistakes:
         raise ConfigError(mistakes)
 

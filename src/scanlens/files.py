@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,34 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a table with a header, as text."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+class FileInUse(OSError):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock on a file, which is made if absent; the system ends it with the process.
+
+    Where files cannot be locked (some network disks, Windows) nothing is held.
+
+    Raises:
+        FileInUse: if another process holds it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileInUse(str(path)) from error
+        except OSError:
+            pass
+        yield
 
 
 def _umask() -> int:

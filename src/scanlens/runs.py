@@ -120,6 +120,12 @@ def load_run(folder: str | Path) -> tuple[Run, Network]:
         raise RunError(
             f"{run.folder} has no weights.safetensors yet; let the training finish (the same command resumes it)"
         )
-    network = rebuild_network(run.config)
+    try:
+        network = rebuild_network(run.config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(
+            f"{run.config_file} does not describe a network of this version ({type(error).__name__}: {error}). "
+            "Restore it from a copy, or train again."
+        ) from error
     load_weights(run.weights_file, network)
     return run, network.eval()

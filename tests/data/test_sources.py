@@ -6,6 +6,7 @@ import gzip
 import importlib
 import inspect
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fakes import blood_cells, blood_smear, brain_tumor_mri, dementia_mri, lgg_f
 from fakes.pictures import save_color, save_gray, save_square_mask
 from scanlens.data.sources.auto import folder_or_phantom
 from scanlens.data.sources.folder import FolderSource
+from scanlens.data.sources.listing import files_below
 from scanlens.data.sources.mnist import MnistSource
 from scanlens.data.sources.table import TableSource
 from scanlens.errors import ConfigError, DataError, ImageError
@@ -707,3 +709,30 @@ def test_pictures_of_fakes_are_seeded(tmp_path: Path) -> None:
     save_gray(tmp_path / "b" / "x" / "1.png")
     with Image.open(tmp_path / "a" / "x" / "1.png") as first, Image.open(tmp_path / "b" / "x" / "1.png") as second:
         np.testing.assert_array_equal(np.asarray(first), np.asarray(second))
+
+
+def test_an_empty_root_is_refused_and_not_taken_for_the_present_folder() -> None:
+    with pytest.raises(DataError, match=r"data\.root is empty.*a shell variable may be unset"):
+        preset("folder", root="")
+
+
+def test_cells_that_say_nan_are_empty(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        Image.new("L", (8, 8), 10).save(tmp_path / name)
+    (tmp_path / "images.csv").write_text("path,label,patient\n1.png,a,nan\n2.png,NaN,P1\n3.png,b,\n", encoding="utf-8")
+    source = TableSource(root=str(tmp_path), file="images.csv", path="path", target="label", patient="patient")
+    assert [(record.target, record.patient) for record in source.records()] == [("a", None), (None, "P1"), ("b", None)]
+    assert source.class_names == ["a", "b"]
+
+
+def test_a_name_that_is_no_text_is_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("L", (8, 8), 10).save(tmp_path / "a" / "1.png")
+    strange = os.fsencode(tmp_path / "a") + b"/\xff\xfe.png"
+    try:
+        shutil.copy(tmp_path / "a" / "1.png", strange)
+    except OSError:
+        pytest.skip("this disk takes no such names")
+    notes: list[str] = []
+    assert files_below(tmp_path, notes=notes) == ["a/1.png"]
+    assert notes == ["1 files were left out: their names are not UTF-8. Rename them."]

@@ -8,7 +8,7 @@ from typing import Any
 
 from scanlens.config.plain import interpolation_mistakes, plain
 from scanlens.config.rules import rule_mistakes
-from scanlens.config.schema import BUILT_PARTS, PASSED_BY_CODE, RESERVED_KEYS, SCHEMAS, RunSchema
+from scanlens.config.schema import BUILT_PARTS, COMPLETE_OPTIONS, PASSED_BY_CODE, RESERVED_KEYS, SCHEMAS, RunSchema
 from scanlens.config.signatures import Argument, Signature, signature_of
 from scanlens.config.targets import target_mistake
 from scanlens.errors import ConfigError, did_you_mean
@@ -112,7 +112,14 @@ def _argument_mistakes(
             yield _joined(path, key), _unknown(path, str(key), known)
     for name, argument in known.items():
         if argument.is_required and name not in values:
-            yield path, f"{_joined(path, name)} is missing: {argument.kind.words()} is needed"
+            yield path, f"{_joined(path, name)} is missing: {argument.kind.words()} is needed{_start_from(path)}"
+
+
+def _start_from(part: str) -> str:
+    """Where an option file of one's own gets everything that it does not say."""
+    return {
+        name: f"; begin your option with 'defaults: [{base}, _self_]'" for name, base in COMPLETE_OPTIONS.items()
+    }.get(part, "")
 
 
 def _value_mistakes(path: str, value: Any, argument: Argument) -> Iterator[Mistake]:

@@ -73,7 +73,7 @@ def load_frozen(run_dir: str | Path) -> dict[str, Any]:
         raise RunError(f"no run in {run_dir}: {CONFIG_FILE} is missing. Give the folder that a training printed.")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RunError(f"{file} is no plain YAML: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{file} holds no configuration")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scanlens.errors import did_you_mean
+from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS
 
 Mistake = tuple[str, str]
 Values = Mapping[str, Any]
@@ -42,6 +43,8 @@ RANGES = {
     "balance.focal_gamma": Range(0, 20),
     "balance.logit_adjustment": Range(0, 20, low_open=True),
     "model.dropout": Range(0, 1, high_open=True),
+    "model.padding": Range(0, 64),
+    "model.width": Range(0, 64, low_open=True),
     "task.denoising_std": Range(0, 10),
     "optim.lr": Range(0, 100, low_open=True),
     "optim.weight_decay": Range(0, 100),
@@ -71,12 +74,20 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
         config: plain values.
         choices: the option taken of each group, as far as known.
     """
+    yield from _run_id(config)
     yield from _ranges(config)
     yield from _split(config)
+    yield from _class_names(config)
     yield from _balance(config)
     yield from _monitor(config)
     yield from _partners(config, choices)
     yield from _trainer(config)
+
+
+def _run_id(config: Values) -> Iterator[Mistake]:
+    name = config.get("run_id")
+    if isinstance(name, str) and "${" not in name and not RUN_ID_PATTERN.fullmatch(name):
+        yield "run_id", f"run_id must be {RUN_ID_WORDS}, got '{name}'"
 
 
 def _ranges(config: Values) -> Iterator[Mistake]:
@@ -109,6 +120,14 @@ def _split(config: Values) -> Iterator[Mistake]:
             "split.fold",
             f"split.fold counts from 0, so with split.folds={folds} it is at most {folds - 1}, got {fold}",
         )
+
+
+def _class_names(config: Values) -> Iterator[Mistake]:
+    names = _at(config, "data.class_names")
+    if isinstance(names, list):
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            yield "data.class_names", f"data.class_names names {', '.join(map(repr, twice))} more than once"
 
 
 def _balance(config: Values) -> Iterator[Mistake]:

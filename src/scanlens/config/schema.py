@@ -7,7 +7,7 @@ mistake, and here all are told together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -54,9 +54,9 @@ class RunSchema:
     callbacks: dict[str, Any]
     logger: dict[str, Any]
     trainer: dict[str, Any]
-    report: dict[str, Any] | None
-    seed: int = 1
-    monitor: str = "auto"
+    seed: int
+    monitor: str
+    report: dict[str, Any] | None = None
     facts: dict[str, Any] | None = None
 
 
@@ -75,36 +75,36 @@ class PathsSchema:
 
 @dataclass(frozen=True, slots=True)
 class TrainerSchema:
-    """How long, on what and how exactly; conf/trainer/auto.yaml explains each."""
+    """How long, on what and how exactly; conf/trainer/auto.yaml explains each, and has the defaults."""
 
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    devices: int | Literal["auto"] = "auto"
-    num_nodes: int = 1
-    strategy: Literal["auto", "ddp"] = "auto"
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    max_epochs: int = 30
-    min_epochs: int | None = None
-    gradient_clip_val: float | None = 1.0
-    accumulate_grad_batches: int = 1
-    log_every_n_steps: int = 10
-    limit_train_batches: int | float | None = None
-    limit_val_batches: int | float | None = None
-    deterministic: bool | Literal["warn"] = "warn"
-    sync_batchnorm: bool = False
-    enable_progress_bar: bool = True
-    num_threads: int | None = None
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: int | Literal["auto"]
+    num_nodes: int
+    strategy: Literal["auto", "ddp"]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    max_epochs: int
+    min_epochs: int | None
+    gradient_clip_val: float | None
+    accumulate_grad_batches: int
+    log_every_n_steps: int
+    limit_train_batches: int | float | None
+    limit_val_batches: int | float | None
+    deterministic: bool | Literal["warn"]
+    sync_batchnorm: bool
+    enable_progress_bar: bool
+    num_threads: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class CallbacksSchema:
-    """What happens around training; conf/callbacks/default.yaml explains each."""
+    """What happens around training; conf/callbacks/default.yaml explains each, and has the defaults."""
 
-    patience: int | None = 10
-    explain_every_n_epochs: int = 5
-    num_explained_train_cases: int = 4
-    num_explained_cases: int = 16
-    bootstrap_resamples: int = 1000
-    extra: list[dict[str, Any]] = field(default_factory=list)
+    patience: int | None
+    explain_every_n_epochs: int
+    num_explained_train_cases: int
+    num_explained_cases: int
+    bootstrap_resamples: int
+    extra: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class LoggerSchema:
         extra: further Lightning loggers, as nodes.
     """
 
-    tensorboard: bool = True
-    extra: list[dict[str, Any]] = field(default_factory=list)
+    tensorboard: bool
+    extra: list[dict[str, Any]]
 
 
 # Parts that have no class behind them, and the list of settings that each may hold.
@@ -128,6 +128,9 @@ SCHEMAS = {
     "callbacks": CallbacksSchema,
     "logger": LoggerSchema,
 }
+
+# Options that hold every setting of their part, for others to begin with.
+COMPLETE_OPTIONS = {"trainer": "auto", "callbacks": "default", "logger": "default"}
 
 # Keys of a node that are facts about it, not arguments of its class.
 RESERVED_KEYS = frozenset({"_target_", "partners", "monitors", "default_monitor"})

@@ -1,6 +1,6 @@
 """Which classes a configuration may name: the list is closed, so that no configuration can run other code.
 
-Functions are built from one place only, `FUNCTIONS`: sources of data that choose between classes.
+Functions are called only if `FUNCTIONS` names them: sources of data that choose between classes.
 
 The name is compared as it is written and, when something is built, the object that it led to is compared again:
 `torch.optim.sgd.torch.load` begins like an optimizer but is none.
@@ -35,7 +35,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "logger": ("pytorch_lightning.loggers.",),
     "trainer": ("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer"),
 }
-FUNCTIONS = "scanlens.data.sources."
+FUNCTIONS = frozenset({"scanlens.data.sources.auto.folder_or_phantom"})
 _DOTTED_NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 # Classes that need a package which is not installed by default: (package, extra that installs it).
@@ -64,7 +64,7 @@ def target_mistake(target: object, *, part: str | None = None) -> str | None:
         return f"_target_ '{target}': {error}"
     if not is_allowed(found.target, part=part):
         return f"{_not_allowed(target, part)} It leads to {found.target}."
-    if not (found.is_class or found.target.startswith(FUNCTIONS)) or "._" in found.target:
+    if not (found.is_class or found.target in FUNCTIONS) or "._" in found.target:
         return f"_target_ '{target}' is not a public class"
     return _missing_package(found.target)
 
@@ -95,7 +95,7 @@ def resolve(target: str) -> Callable[..., Any]:
     module_name, _, name = target.rpartition(".")
     found: Any = getattr(importlib.import_module(module_name), name, None)
     real = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
-    is_function = isinstance(found, FunctionType) and real.startswith(FUNCTIONS)
+    is_function = isinstance(found, FunctionType) and real in FUNCTIONS
     if not (isinstance(found, type) or is_function) or not is_allowed(real):
         raise ConfigError([f"_target_ '{target}' leads to {real}, which may not be built"])
     return found

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scanlens.errors import RunError
-from scanlens.files import write_json
+from scanlens.files import FileInUse, locked, write_json
 from scanlens.runs import Config, Run
 
 log = logging.getLogger(__name__)
@@ -26,16 +26,21 @@ def train_run(config: Config) -> float | None:
     Raises:
         ScanlensError: for everything that a user can mend.
     """
+    run = Run(Path(config["run_dir"]).resolve())
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(run.folder):
+        return _train_run(config, run)
+
+
+def _train_run(config: Config, run: Run) -> float | None:
     from scanlens.pipeline.summary import opening_lines
 
-    run = Run(Path(config["run_dir"]).resolve())
     done = stages_done(run)
     if done:
         _refuse_other_settings(config, run)
     if done == list(STAGES):
         log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
         return _best(run)
-    run.folder.mkdir(parents=True, exist_ok=True)
     for stage in STAGES:
         if stage not in done:
             with _timed(run, stage):
@@ -44,6 +49,22 @@ def train_run(config: Config) -> float | None:
             log.info("%s", "\n".join(opening_lines(run)))
     _print_table(run)
     return _best(run)
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other commands from writing into the same run folder; the lock ends with this process, however it ends.
+
+    Raises:
+        RunError: if another process is at it.
+    """
+    try:
+        with locked(folder / ".lock"):
+            yield
+    except FileInUse as error:
+        raise RunError(
+            f"another process is writing into {folder}. Wait for it, or choose another run_id for this one."
+        ) from error
 
 
 def stages_done(run: Run) -> list[str]:
@@ -69,7 +90,7 @@ def _stage(name: str) -> Callable[[Config, Run], object]:
         return lambda _, run: judge(run)
     from scanlens.config import build
 
-    return lambda config, run: build(config["report"]).write(run.folder)
+    return lambda config, run: build(config["report"]).write(run.folder) if config.get("report") else None
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,7 +26,7 @@ from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.models.base import Network
-from scanlens.models.weights import load_weights, save_weights
+from scanlens.models.weights import UNREADABLE, load_weights, save_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
 from scanlens.runs import Run
 
@@ -82,10 +84,36 @@ def fit_this_process(run: Run) -> None:
     task = build_task(config, network)
     data = open_data(run)
     trainer = _trainer(run, data, network)
-    last = run.checkpoints / "last.ckpt"
-    trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with plain_interrupts():
+        trainer.fit(task, datamodule=data, ckpt_path=_checkpoint_to_resume(run), weights_only=True)
+
+
+@contextmanager
+def plain_interrupts() -> Iterator[None]:
+    """Ctrl-C as what it is: Lightning tidies up, and then exits as if something had failed."""
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _checkpoint_to_resume(run: Run) -> str | None:
+    """The last whole checkpoint; a damaged one is told and passed over, since from an earlier one, or from none, training
+    arrives at the same weights."""
+    for name in ("last.ckpt", "best.ckpt"):
+        path = run.checkpoints / name
+        if not path.is_file():
+            continue
+        try:
+            torch.load(path, map_location="meta", weights_only=True)
+        except (pickle.UnpicklingError, *UNREADABLE) as error:
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            log.warning("checkpoints/%s is damaged (%s); going on from an earlier state", name, reason)
+            continue
+        return str(path)
+    return None
 
 
 def _trainer(run: Run, data: ScanData, network: Network) -> pl.Trainer:
@@ -127,22 +155,22 @@ def _loggers(run: Run) -> list[Logger]:
 
 def _callbacks(run: Run, data: ScanData, network: Network) -> list[pl.Callback]:
     settings, monitor = run.config["callbacks"], run.facts["monitor"]
-    has_validation = bool(run.indices("val"))
     callbacks: list[pl.Callback] = [
         EpochTable(run.metrics_file),
         EpochLine(monitor["name"]),
         ModelCheckpoint(
             dirpath=str(run.checkpoints),
             filename="best",
-            monitor=monitor["name"] if has_validation else "train/loss",
-            mode=monitor["mode"] if has_validation else "min",
-            save_last=True,
+            monitor=monitor["name"],
+            mode=monitor["mode"],
             save_top_k=1,
             enable_version_counter=False,
             auto_insert_metric_name=False,
         ),
+        # Of its own: `save_last` writes only when there is a new best, and everything since would be trained again.
+        ModelCheckpoint(dirpath=str(run.checkpoints), filename="last", monitor=None, enable_version_counter=False),
     ]
-    if settings["patience"] and has_validation:
+    if settings["patience"] and monitor["name"].startswith("val/"):
         callbacks.append(EarlyStopping(monitor["name"], mode=monitor["mode"], patience=settings["patience"]))
     if shows_progress(run.config["trainer"]):
         callbacks.append(TQDMProgressBar())

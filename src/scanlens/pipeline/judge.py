@@ -23,7 +23,7 @@ from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
-from scanlens.pipeline.fit import silent_trainer
+from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.runs import Config, Run
 from scanlens.tasks.reconstruction import OUTPUT_NAMES
 
@@ -38,7 +38,8 @@ def judge(run: Run) -> None:
     splits = [split for split in ("val", "test") if run.indices(split)]
     trainer = silent_trainer(run, callbacks=_writers(run, network, data, splits))
     task = build_task(run.config, network)
-    trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
+    with plain_interrupts():
+        trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
     write_json(run.evaluation_file, evaluate(run, splits, data))
 
 

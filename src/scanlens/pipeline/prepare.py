@@ -24,6 +24,7 @@ from scanlens.errors import ConfigError, DataError, did_you_mean
 from scanlens.files import write_csv, write_json
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
+from scanlens.pipeline.lineage import check_lineage
 from scanlens.pipeline.progress import progress_bar
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.runs import Config, Run
@@ -31,6 +32,8 @@ from scanlens.types import SPLITS, Quarantined, Record
 
 log = logging.getLogger(__name__)
 STATISTICS_CHUNK = 256
+UNEQUAL = 1.5  # times as many images of the most frequent class as of the rarest
+COMPARES_CLASSES = ("val/auroc", "val/auprc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def prepare(config: Config, run: Run) -> None:
     listed = _decode(config, hardware)
     table = _split(config, listed)
     facts = _facts(config, listed, table, hardware)
+    facts["warnings"] += check_lineage(config, table, data_fingerprint=listed.source.fingerprint())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     network = build_network(config, facts=facts)
     facts["model_arguments"] = network.rebuild_arguments()
@@ -160,8 +164,10 @@ def _facts(config: Config, listed: Listed, table: SplitTable, hardware: Config) 
     _check_classes(config, names, counts, task)
     mean, std = channel_statistics(listed.images.images, [row.index for row in by_split["train"]])
     patients_known = all(row.patient for row in rows)
-    monitor = config["task"]["default_monitor"] if config["monitor"] == "auto" else config["monitor"]
-    warnings = [*table.notes, *getattr(listed.source, "notes", [])]
+    monitor, without_validation = _monitor(config, counts["val"])
+    warnings = [*table.notes, *getattr(listed.source, "notes", []), *without_validation]
+    if task == "classification":
+        warnings += _balance_warnings(config, counts["train"])
     return {
         "class_names": names,
         "in_channels": int(listed.images.images.shape[1]),
@@ -180,10 +186,46 @@ def _facts(config: Config, listed: Listed, table: SplitTable, hardware: Config) 
         "is_phantom": listed.source.root is None,
         "cache": str(listed.images.folder),
         "task": task,
-        "monitor": {"name": monitor, "mode": config["task"]["monitors"][monitor]},
+        "monitor": monitor,
         "hardware": hardware,
         "warnings": warnings,
     }
+
+
+def _balance_warnings(config: Config, train_counts: Mapping[str, int]) -> list[str]:
+    """What a remedy for imbalance does to probabilities, where there is an imbalance."""
+    plan = build(config["balance"])
+    known = [count for count in train_counts.values() if count]
+    corrects = plan.class_weights or plan.sampler or plan.logit_adjustment is not None
+    if not corrects or max(known) < UNEQUAL * min(known):
+        return []
+    return [
+        "Training made up for rare classes (balance), so the stated probabilities are those of equally frequent classes: "
+        "too high for rare ones, and log loss, Brier score and calibration suffer from it."
+    ]
+
+
+def _monitor(config: Config, val_counts: Mapping[str, int]) -> tuple[Config, list[str]]:
+    """Which metric decides, and a warning where there is no validation image to measure it on.
+
+    Raises:
+        ConfigError: if the metric compares classes, and the validation split has only one.
+    """
+    task = config["task"]
+    name = task["default_monitor"] if config["monitor"] == "auto" else config["monitor"]
+    watched = {c: n for c, n in val_counts.items() if n and c in (task.get("train_on") or val_counts)}
+    if not watched:
+        return {"name": "train/loss", "mode": "min"}, [
+            "No validation image can be watched: the best epoch is chosen by the training loss, which favors overfitting."
+        ]
+    if name in COMPARES_CLASSES and len(watched) < 2:
+        raise ConfigError(
+            [
+                f"monitor={name} compares classes, and all validation images are of {next(iter(watched))!r}. "
+                f"Use monitor={task['default_monitor']}, or split.fractions with more for validation."
+            ]
+        )
+    return {"name": name, "mode": task["monitors"][name]}, []
 
 
 def _groups_are_shared(table: SplitTable) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scanlens.config import build
 from scanlens.runs import Run
 
 
@@ -77,11 +78,16 @@ def _model(facts: dict[str, Any]) -> str:
 
 
 def _optim(config: dict[str, Any], facts: dict[str, Any]) -> str:
-    plan, trainer, monitor = config["optim"], config["trainer"], facts["monitor"]
+    plan, loader, trainer, monitor = (
+        build(config["optim"]),
+        build(config["loader"]),
+        config["trainer"],
+        facts["monitor"],
+    )
     patience = config["callbacks"]["patience"]
     stop = f", stops after {patience} epochs without gain" if patience else ""
     return (
-        f"{plan['name']} lr {plan['lr']:g}, batch {config['loader']['batch_size']}, at most {trainer['max_epochs']} epochs{stop}; "
+        f"{plan.name} lr {plan.lr:g}, batch {loader.batch_size}, at most {trainer['max_epochs']} epochs{stop}; "
         f"keeps the best {monitor['name']} ({monitor['mode']})"
     )
 

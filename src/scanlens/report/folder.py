@@ -119,7 +119,7 @@ def finite(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -147,7 +147,7 @@ _REMEDY = "The file is damaged: restore it from a copy, or run the training comm
 def _yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(_text(path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RunError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}. {_REMEDY}") from error
     return _as_mapping(value, path)
 
@@ -155,7 +155,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 def _required_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise RunError(f"{path} cannot be read as JSON: {error}. {_REMEDY}") from error
     return _as_mapping(value, path)
 

@@ -189,7 +189,10 @@ def _reconstruction_findings(run: RunFolder) -> list[str]:
     if point(auroc) is None:
         because = anomaly.get("reason") or reason(auroc)
         return [first, "Whether its error marks the unusual was not assessed" + (f": {because}." if because else ".")]
-    second = f"Its reconstruction error told images that are not {normal or 'normal'} from those that are with an AUROC of {with_interval(auroc)}."
+    second = (
+        f"How far its error lies from that of {normal or 'normal'} validation images, to either side, told images that are "
+        f"not {normal or 'normal'} from those that are with an AUROC of {with_interval(auroc)}."
+    )
     return [first, second]
 
 

@@ -119,7 +119,7 @@ def reconstruction_table(run: RunFolder) -> list[dict[str, Any]]:
         *rows,
         {
             "label": "Anomaly AUROC",
-            "hint": f"error ranks images that are not {normal or 'normal'}; 0.5 is chance",
+            "hint": f"unusual error, to either side, ranks images that are not {normal or 'normal'}; 0.5 is chance",
             "cells": cells,
         },
     ]

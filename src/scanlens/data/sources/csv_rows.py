@@ -40,6 +40,11 @@ def read_rows(path: Path, *, max_rows: int = 2_000_000) -> list[dict[str, str]]:
     return rows
 
 
+def filled(cell: str) -> str | None:
+    """What a cell says; None if it is empty or "nan", as pandas may write an empty one."""
+    return None if cell.strip().lower() in ("", "nan") else cell
+
+
 def check_columns(path: Path, rows: list[dict[str, str]], wanted: Mapping[str, str | None]) -> None:
     """Make sure that every column that a setting names is there.
 

@@ -23,6 +23,10 @@ def existing_root(root: str | None, *, name: str, get_it_from: str) -> Path:
         DataError: it is not given, absent or not a folder; says where the data set can be had.
     """
     where = f" (download from {get_it_from})" if get_it_from else ""
+    if root is not None and not root.strip():
+        raise DataError(
+            f"{name}: data.root is empty. Set data.root=/path/to/{name}{where}; a shell variable may be unset."
+        )
     if root is None:
         raise DataError(f"{name}: the folder of the images is not given. Set data.root=/path/to/{name}{where}.")
     path = Path(root).expanduser()
@@ -36,18 +40,31 @@ def files_below(root: Path, *, notes: list[str]) -> list[str]:
     """All file names below `root`, relative and with forward slashes, sorted.
 
     Hidden names and litter of archives are left out. Links to files inside `root` are taken; links that lead out of
-    it, and links to folders, are not, and `notes` says how many.
+    it, links to folders, and names that are no text are not, and `notes` says how many.
     """
-    found, num_links = [], 0
+    found, num_links, num_unreadable = [], 0, 0
     for name, is_link_away in _walk(root):
+        is_text = _is_text(name)
         num_links += is_link_away
-        if not is_link_away:
+        num_unreadable += not is_text
+        if not is_link_away and is_text:
             found.append(name)
         if len(found) > _MOST_FILES:
             raise DataError(f"more than {_MOST_FILES} files below {root}: is data.root the right folder?")
     if num_links:
         notes.append(f"{num_links} links to folders or to files outside {root} were left out.")
+    if num_unreadable:
+        notes.append(f"{num_unreadable} files were left out: their names are not UTF-8. Rename them.")
     return sorted(found)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written into a table; what is not UTF-8 on disk cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(root: Path) -> Iterator[tuple[str, bool]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scanlens.data.sources.csv_rows import check_columns, read_rows
+from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
 from scanlens.data.sources.files import Box
 from scanlens.errors import ConfigError, DataError, did_you_mean
 
@@ -63,7 +63,7 @@ def read_sidecar(root: Path, sidecar: Mapping[str, str | list[str]] | None, *, n
     for row in rows:
         name = _relative(row[str(sidecar["path"])])
         meta_of[name] = {column: row[column] for column in columns}
-        patient = row[patient_column] if patient_column else ""
+        patient = filled(row[patient_column]) if patient_column else None
         if patient and patients.setdefault(name, patient) != patient:
             raise DataError(f"{file}: {name} has two patients, {patients[name]} and {patient}.")
     return SidecarTable(patients, meta_of, file=file, notes=_coverage(file, names, meta_of))

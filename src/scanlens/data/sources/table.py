@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from scanlens.data.sources.csv_rows import check_columns, read_rows
+from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
 from scanlens.data.sources.files import FileSource
 from scanlens.data.sources.layout import SPLIT_FOLDERS
 from scanlens.data.sources.listing import existing_root, is_inside
@@ -128,7 +128,7 @@ class _RowReader:
         )
 
     def _cell(self, row: Mapping[str, str], column: str | None) -> str | None:
-        return (row[column] or None) if column is not None else None
+        return filled(row[column]) if column is not None else None
 
     def _inside(self, number: int, written: str) -> Path:
         path = Path(os.path.normpath(self._root / written.replace("\\", "/")))
@@ -181,7 +181,9 @@ def _of_classes(
 
 
 def _check_presence(table: Path, records: Sequence[Record]) -> list[str]:
-    absent = [record.id for record in records if not Path(record.path).exists()]
+    absent = [
+        record.id for record in records if not os.path.exists(record.path)
+    ]  # False, not an error, for a name that no disk can have
     if records and len(absent) == len(records):
         raise DataError(
             f"{table}: none of its {len(records)} images is there, for example '{absent[0]}'. "
