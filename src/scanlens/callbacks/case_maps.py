@@ -58,11 +58,17 @@ class CaseMap:
     covered_HW: NDArray[np.bool_]
     mask_HW: NDArray[np.uint8] | None
     is_blank: bool
+    is_two_sided: bool = False
 
     @property
     def scan(self) -> NDArray[np.float32]:
         """(H, W) for one channel, else (H, W, C)."""
         return self.scan_CHW[0] if len(self.scan_CHW) == 1 else np.moveaxis(self.scan_CHW, 0, -1)
+
+    @property
+    def evidence_HW(self) -> NDArray[np.float32]:
+        """What the peak is looked for in: the map, or its size where both signs mean the same."""
+        return np.abs(self.map_HW) if self.is_two_sided else self.map_HW
 
     @property
     def has_lesion(self) -> bool:
@@ -85,7 +91,7 @@ class CaseMap:
     def _measured(self, measure: Callable[..., float | None]) -> float | None:
         if self.mask_HW is None or not self.has_lesion:
             return None
-        return 0.0 if self.is_blank else measure(self.map_HW, self.mask_HW)
+        return 0.0 if self.is_blank else measure(self.evidence_HW, self.mask_HW)
 
 
 def explain_cases(
@@ -106,12 +112,22 @@ def explain_cases(
         target_B = None if targets is None else torch.tensor(list(targets[chosen]), device=device)
         explanation = explainer.explain(model, x_BCHW, target_B)
         names = cases[chosen]
-        maps += [_case_map(explainer.name, names[i], explanation, i, *images[i]) for i in range(len(images))]
+        maps += [
+            _case_map(explainer.name, names[i], explanation, i, *images[i], is_two_sided=explainer.is_two_sided)
+            for i in range(len(images))
+        ]
     return maps
 
 
 def _case_map(
-    method: str, case: str, explanation: Explanation, i: int, image_CHW: Tensor, mask_HW: NDArray[np.uint8] | None
+    method: str,
+    case: str,
+    explanation: Explanation,
+    i: int,
+    image_CHW: Tensor,
+    mask_HW: NDArray[np.uint8] | None,
+    *,
+    is_two_sided: bool,
 ) -> CaseMap:
     geometry = explanation.geometry
     return CaseMap(
@@ -124,6 +140,7 @@ def _case_map(
         covered_HW=explanation.covered_HW.cpu().numpy().astype(bool),
         mask_HW=mask_HW,
         is_blank=bool(explanation.is_blank_B[i]),
+        is_two_sided=is_two_sided,
     )
 
 
@@ -144,8 +161,9 @@ def write_case_map(folder: Path, case_map: CaseMap, *, scale: float) -> dict[str
         covered_HW=case_map.covered_HW,
         mask_HW=case_map.mask_HW,
         path=folder / f"{stem}.png",
+        is_two_sided=case_map.is_two_sided,
     )
-    peak = None if case_map.is_blank else peak_yx(case_map.map_HW)
+    peak = None if case_map.is_blank else peak_yx(case_map.evidence_HW)
     return {
         "method": case_map.method,
         "npz": f"{stem}.npz",

@@ -86,6 +86,7 @@ class Explainer(ABC):
     unit: ClassVar[str] = "log-odds"
     score_name: ClassVar[str] = "margin (log-odds)"
     needs_class: ClassVar[bool] = True
+    is_two_sided: ClassVar[bool] = False  # both signs mean the same: something differs
     description: ClassVar[str]
     reason: str = ""
     layer: str | None = None

@@ -27,6 +27,7 @@ class Residual(Explainer):
     unit = "intensity"
     score_name = "mean squared residual"
     needs_class = False
+    is_two_sided = True
     description = (
         "Where the reconstruction differs: image minus reconstruction; positive where the image is brighter than the "
         "autoencoder expected. A difference is not a diagnosis."

@@ -58,10 +58,11 @@ def overlay_png(
     covered_HW: NDArray[np.bool_],
     mask_HW: NDArray[np.integer] | NDArray[np.bool_] | None = None,
     path: Path,
+    is_two_sided: bool = False,
 ) -> None:
     """Write signed evidence over the gray scan: warm for the explained class, cool against it, clear where there is little.
 
-    The ring marks the strongest evidence for the class; black and white dashes outline the lesion. Pixels that the layer does not
+    The ring marks the strongest evidence for the class (or, of two-sided maps, the largest difference); black and white dashes outline the lesion. Pixels that the layer does not
     cover are dimmed and never colored. A blank map gets no color but the words "uninformative map".
 
     Args:
@@ -71,6 +72,7 @@ def overlay_png(
         covered_HW: where the map has a value.
         mask_HW: not 0 in the marked lesion; None if none is known.
         path: of the PNG.
+        is_two_sided: both signs mean the same, as in a residual.
     """
     base = _as_channels(scan)
     mask = None if mask_HW is None else np.asarray(mask_HW) != 0
@@ -89,7 +91,7 @@ def overlay_png(
     if is_blank:
         _stamp(image, UNINFORMATIVE)
     else:
-        _mark_peak(image, strength)
+        _mark_peak(image, np.abs(strength) if is_two_sided else strength)
     _write_png(np.asarray(image), path)
 
 
