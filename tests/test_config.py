@@ -638,3 +638,10 @@ def test_classes_named_twice_are_refused(composer: Composer) -> None:
     assert mistakes_of(composer, "data=folder", "data.class_names=[a,a,b]") == [
         "command line: data.class_names names 'a' more than once"
     ]
+
+
+def test_a_callback_that_watches_an_unknown_metric_is_refused(default_values: dict[str, Any]) -> None:
+    stop = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "val/losss"}
+    (told,) = find_mistakes(with_value(default_values, "callbacks.extra", [stop]))
+    assert told == ("callbacks.extra.0.monitor: 'val/losss' is not a metric of this task. Did you mean 'val/loss'?")
+    assert find_mistakes(with_value(default_values, "callbacks.extra", [stop | {"monitor": "train/loss"}])) == []

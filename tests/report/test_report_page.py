@@ -369,6 +369,25 @@ def test_a_damaged_file_is_an_error_and_leaves_the_former_page(copy: Path, name:
     assert (copy / "report" / "index.html").read_text(encoding="utf-8") == "former"
 
 
+def test_a_page_does_not_land_behind_a_link(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(copy / "report", ignore_errors=True)
+    (copy / "report").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="is a link"):
+        build_report(copy)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_absurd_files_end_in_a_sentence_or_in_not_assessed(copy: Path) -> None:
+    evaluation = json.loads((copy / "evaluation.json").read_text(encoding="utf-8"))
+    text = json.dumps(evaluation | {"best_epoch": 0}).replace('"best_epoch": 0', f'"best_epoch": 1{"0" * 400}')
+    (copy / "evaluation.json").write_text(text, encoding="utf-8")
+    assert "not assessed" in build_report(copy).read_text(encoding="utf-8")
+    (copy / "evaluation.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(RunError, match=r"evaluation\.json"):
+        build_report(copy)
+
+
 def test_yaml_tags_build_nothing(copy: Path) -> None:
     (copy / "config.yaml").write_text("a: !!python/object/apply:os.getcwd []\n", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be read as YAML"):

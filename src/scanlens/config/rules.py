@@ -158,6 +158,12 @@ def _monitor(config: Values) -> Iterator[Mistake]:
             yield "task.monitors", f"task.monitors: '{name}' must be min or max (which way is better), got {mode!r}"
     if isinstance(wanted, str) and wanted != "auto" and wanted not in monitors:
         yield "monitor", f"monitor '{wanted}' is not a metric of this task. {did_you_mean(wanted, monitors)}"
+    extra = _at(config, "callbacks.extra")
+    for place, node in enumerate(extra if isinstance(extra, list) else []):
+        watched = node.get("monitor") if isinstance(node, Mapping) else None
+        if isinstance(watched, str) and watched not in (known := [*monitors, "train/loss"]):
+            path = f"callbacks.extra.{place}.monitor"
+            yield path, f"{path}: '{watched}' is not a metric of this task. {did_you_mean(watched, known)}"
     if default not in monitors:
         yield "task.default_monitor", f"task.default_monitor must be one of {', '.join(monitors)}, got {default!r}"
 

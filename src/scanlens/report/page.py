@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 import scanlens
+from scanlens.errors import RunError
 from scanlens.files import write_text
 from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.cases import explained_cases, methods, picture
@@ -62,6 +63,8 @@ def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | Non
     """
     text = render(read_run(Path(run_dir)), max_cases=max_cases)
     path = Path(run_dir) / "report" / "index.html" if out is None else Path(out)
+    if out is None and path.parent.is_symlink():
+        raise RunError(f"{path.parent} is a link, and the page would land elsewhere. Remove the link.")
     write_text(path, text)
     return path
 
