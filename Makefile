@@ -3,13 +3,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test slow lint bench clean
+.PHONY: help demo test slow lint bench docs clean
 help:
 	@echo "make demo   install into .venv and train, judge and explain a network on built-in MRI phantoms"
 	@echo "make test   install into .venv and run the tests"
 	@echo "make slow   tests that take longer or read real data (SCANLENS_TEST_DATA=/path/to/data)"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the measurements behind the README's tables (needs SCANLENS_TEST_DATA)"
+	@echo "make docs   the README's pictures, from a demo run of its own (needs Chromium)"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -35,6 +36,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(PY) benchmarks/real_data.py
+
+docs: $(STAMP)
+	$(PY) train.py experiment=demo run_id=pictures
+	$(PY) docs/make_pictures.py outputs/pictures
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

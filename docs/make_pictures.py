@@ -5,10 +5,12 @@ Needs a Chromium or Chrome on the PATH (Debian: the package chromium). Also draw
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +22,30 @@ from scanlens.data.sources.phantom import PhantomSource
 PICTURES = Path(__file__).resolve().parent / "pictures"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-quic", "--window-size=1200,9000",
+    "--disable-background-networking", "--disable-component-update", "--disable-quic",
 )  # fmt: skip
 
 
-def screenshot(page: Path) -> Image.Image:
-    """The whole page, 1200 pixels wide."""
+def screenshot(page: Path, *, sections: Sequence[str], height: int) -> Image.Image:
+    """The top of the page with these sections alone, 1200 pixels wide."""
     browser = next((found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))), None)
     if browser is None:
         sys.exit("no Chromium on the PATH; on Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
-        shot = Path(folder, "page.png")
+        shot, shown = Path(folder, "page.png"), Path(folder, "page.html")
+        shown.write_text(_with_sections(page.read_text(encoding="utf-8"), sections), encoding="utf-8")
         profile = f"--user-data-dir={folder}/profile"
-        subprocess.run(
-            [browser, *FLAGS, profile, f"--screenshot={shot}", page.resolve().as_uri()], check=True, capture_output=True
-        )
+        size = f"--window-size=1200,{height}"
+        command = [browser, *FLAGS, profile, size, f"--screenshot={shot}", shown.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
         return Image.open(shot).convert("RGB").copy()
+
+
+def _with_sections(page: str, kept: Sequence[str]) -> str:
+    def chosen(found: re.Match[str]) -> str:
+        return found.group() if found["id"] in kept else ""
+
+    return re.sub(r'<section id="(?P<id>[\w-]+)".*?</section>', chosen, page, flags=re.DOTALL)
 
 
 def save(picture: Image.Image, name: str) -> None:
@@ -63,10 +73,10 @@ def phantom_sheet() -> None:
 
 def main() -> None:
     """Three pictures."""
-    page = screenshot(Path(sys.argv[1], "report", "index.html"))
+    page = Path(sys.argv[1], "report", "index.html")
     PICTURES.mkdir(exist_ok=True)
-    save(page.crop((0, 0, 1200, 1160)), "report.png")
-    save(page.crop((0, 4375, 1200, 5500)), "cases.png")
+    save(screenshot(page, sections=("summary", "data"), height=1160), "report.png")
+    save(screenshot(page, sections=("cases",), height=1330).crop((0, 220, 1200, 1330)), "cases.png")
     phantom_sheet()
 
 
