@@ -33,7 +33,10 @@ def stopped(name: str, folder: Path, number: signal.Signals) -> tuple[int, Run]:
     run = Run(folder / "outputs" / name)
     environment = {k: v for k, v in os.environ.items() if k != "RUN_ID"} | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "train.py"), *SMALL, f"run_id={name}"], cwd=folder, env=environment
+        [sys.executable, str(REPOSITORY / "train.py"), *SMALL, f"run_id={name}"],
+        cwd=folder,
+        env=environment,
+        preexec_fn=_hear_interrupts,
     )
     deadline = time.monotonic() + 120
     while not run.metrics_file.is_file() or len(read_csv(run.metrics_file)) < 2:
@@ -42,6 +45,11 @@ def stopped(name: str, folder: Path, number: signal.Signals) -> tuple[int, Run]:
         time.sleep(0.02)
     process.send_signal(number)
     return process.wait(timeout=60), run
+
+
+def _hear_interrupts() -> None:
+    """A shell that starts something in the background lets it ignore Ctrl-C, and its children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def without_times(run: Run) -> list[dict[str, str]]:
