@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -645,3 +646,24 @@ def test_a_callback_that_watches_an_unknown_metric_is_refused(default_values: di
     (told,) = find_mistakes(with_value(default_values, "callbacks.extra", [stop]))
     assert told == ("callbacks.extra.0.monitor: 'val/losss' is not a metric of this task. Did you mean 'val/loss'?")
     assert find_mistakes(with_value(default_values, "callbacks.extra", [stop | {"monitor": "train/loss"}])) == []
+
+
+def test_swept_values_are_judged_together(composer: Composer) -> None:
+    found = mistakes_of(composer, "split.folds=5,3", "split.fold=0,4", is_multirun=True)
+    assert any("with split.folds=3 it is at most 2, got 4" in text for text in found)
+    assert mistakes_of(composer, "split.folds=5,6", "split.fold=0,4", is_multirun=True) == []
+
+
+def test_options_that_do_not_go_together_are_found_in_a_large_sweep(composer: Composer) -> None:
+    words = ["model=lenet,autoencoder", "balance=none,focal", "augment=none,light,mri,digits"]
+    words.append("preprocess=gray_28,gray_32,gray_64")
+    found = mistakes_of(composer, *words, is_multirun=True)
+    assert any("model=autoencoder" in text or "task=reconstruction" in text for text in found), found
+
+
+def test_a_long_sweep_is_judged_at_once_and_to_its_end(composer: Composer) -> None:
+    started = time.monotonic()
+    assert mistakes_of(composer, "seed=range(0,30000)", is_multirun=True) == []
+    assert time.monotonic() - started < 5
+    found = mistakes_of(composer, "seed=range(0,5000000000,1000000)", is_multirun=True)
+    assert any("seed must be" in text for text in found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +22,11 @@ from scanlens.config.lint import UNREADABLE, Linter
 from scanlens.config.overriding import Choice, choice_mistakes, no_such_setting
 from scanlens.config.plain import plain
 
-MAX_COMBINATIONS = 24  # of swept groups that are composed all; beyond, each option is composed once
+MAX_COMBINATIONS = (
+    24  # of swept groups that are composed all; beyond, every two options that can meet, up to twice as many
+)
+MAX_JOINT_VALUES = 100  # combinations of swept values that are judged all; beyond, each value is judged alone
+MAX_VALUES = 500  # of one setting; of more, the first ones and the last
 Refused = (HydraException, OmegaConfBaseException, ValueError)
 
 
@@ -160,10 +166,12 @@ class _Judge:
         if not (swept and self.is_multirun):
             return
         config, _ = plain(base.task())
-        for override in swept:
-            for value in itertools.islice(_values(override), 1, None):
-                changed = _changed(config, override.key_or_group.split("."), value)
-                self.found += find_mistakes(changed, choices=base.choices, where=base.where)
+        paths = [override.key_or_group.split(".") for override in swept]
+        for values_of_job in _jobs([_judged_values(override) for override in swept]):
+            changed: dict[str, Any] = config
+            for path, value in zip(paths, values_of_job, strict=True):
+                changed = _changed(changed, path, value)
+            self.found += find_mistakes(changed, choices=base.choices, where=base.where)
 
     def _check_swept_choices(self, choices: Sequence[Choice], values: Sequence[Override]) -> None:
         """Compose what the sweep will compose beyond the first job."""
@@ -186,10 +194,37 @@ def _combinations(choices: Sequence[Choice]) -> Iterator[list[Override]]:
     if number <= MAX_COMBINATIONS:
         yield from (list(one) for one in itertools.product(*alternatives))
         return
+    yield from itertools.islice(_pairwise(alternatives), 2 * MAX_COMBINATIONS)
+
+
+def _pairwise(alternatives: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    """The first of all, then each alternative alone, then every two that can meet, the others being the first."""
     first = [ones[0] for ones in alternatives]
     yield first
     for place, ones in enumerate(alternatives):
         yield from ([*first[:place], other, *first[place + 1 :]] for other in ones[1:])
+    for one, other in itertools.combinations(range(len(alternatives)), 2):
+        for this, that in itertools.product(alternatives[one][1:], alternatives[other][1:]):
+            pair = list(first)
+            pair[one], pair[other] = this, that
+            yield pair
+
+
+def _jobs(columns: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Values of the jobs that are judged, but for the first job's."""
+    if math.prod(len(column) for column in columns) <= MAX_JOINT_VALUES:
+        yield from itertools.islice(itertools.product(*columns), 1, None)
+        return
+    first = [column[0] for column in columns]
+    for place, column in enumerate(columns):
+        yield from ([*first[:place], value, *first[place + 1 :]] for value in column[1:])
+
+
+def _judged_values(override: Override) -> list[Any]:
+    values = _values(override)
+    judged = list(itertools.islice(values, MAX_VALUES))
+    last = collections.deque(values, maxlen=1)
+    return [*judged, *last] or [None]
 
 
 def _values(override: Override) -> Iterator[Any]:
