@@ -37,6 +37,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.funcs import as_closest_canonical
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from scanlens.data.preprocess import LARGEST_VALUE
@@ -102,7 +103,7 @@ def read_header(path: Path, *, frame: int = 0, max_voxels: int = MAX_VOXELS) -> 
     try:
         return _checked_header(path, frame, max_voxels)
     except _NIBABEL_ERRORS as error:
-        raise ImageError(_reason(error)) from error
+        raise ImageError(_reason(error, path)) from error
 
 
 def read_voxels(header: VolumeHeader, *, frame: int = 0) -> NDArray[Any]:
@@ -116,7 +117,7 @@ def read_voxels(header: VolumeHeader, *, frame: int = 0) -> NDArray[Any]:
         image = Nifti1Image(voxels, header.header.get_best_affine(), dtype=voxels.dtype)
         return np.asarray(as_closest_canonical(image).dataobj)
     except _NIBABEL_ERRORS as error:
-        raise ImageError(_reason(error)) from error
+        raise ImageError(_reason(error, header.path)) from error
 
 
 def robust_window(voxels: NDArray[Any]) -> tuple[float, float]:
@@ -149,6 +150,14 @@ def content_shares(voxels: NDArray[Any], window: tuple[float, float], *, axis: i
     with np.errstate(invalid="ignore"):
         counts = [np.count_nonzero(one > threshold) for one in np.moveaxis(voxels, axis, 0)]
     return np.array(counts) / (voxels.size // voxels.shape[axis])
+
+
+def lie_apart(one: VolumeHeader, other: VolumeHeader) -> bool:
+    """Whether a corner of one volume lies more than half a voxel from that of the other."""
+    corners = np.array(np.meshgrid(*([0, length - 1] for length in one.shape))).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    distance = np.linalg.norm((one.affine @ corners - other.affine @ corners)[:3], axis=0)
+    return bool(distance.max() > 0.5 * min(voxel_sizes(one.affine)))
 
 
 class RecentlyUsed(Generic[Value]):
@@ -302,33 +311,26 @@ def _stored_voxels(header: VolumeHeader, frame: int) -> NDArray[Any]:
     is_scaled = slope is not None and (slope, inter) != (1.0, 0.0)
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(header.path, header.is_gzip))
-        spec = (header.stored_shape, dtype, offset, slope, inter) if is_scaled else (header.stored_shape, dtype, offset)
-        proxy = ArrayProxy(stream, spec, mmap=False)
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, as preprocess expects
-            stored = np.asarray(proxy, dtype=np.float32) if is_scaled else proxy.get_unscaled()
-            is_whole = stored.dtype.kind in "ui"
-            voxels = stored.astype(stored.dtype.newbyteorder("=") if is_whole else np.float32, copy=False)
+        stored = ArrayProxy(stream, (header.stored_shape, dtype, offset), mmap=False).get_unscaled()
         if header.is_gzip:
             stream.read(1)  # at the end of the file gzip compares its checksum
-    return voxels
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, as preprocess expects
+        if is_scaled:
+            voxels = np.empty(stored.shape, np.float32, order="F")
+            for place in range(stored.shape[2]):  # plane by plane, since nibabel scales in 64 bits
+                voxels[..., place] = apply_read_scaling(stored[..., place], slope, inter)
+            return voxels
+        return stored.astype(stored.dtype.newbyteorder("=") if stored.dtype.kind in "ui" else np.float32, copy=False)
 
 
-def slices_differ_in_place(one: VolumeHeader, other: VolumeHeader) -> bool:
-    """Whether a corner of one volume lies more than half a voxel from that of the other."""
-    corners = np.array(np.meshgrid(*([0, length - 1] for length in one.shape))).reshape(3, -1)
-    corners = np.vstack([corners, np.ones(corners.shape[1])])
-    distance = np.linalg.norm((one.affine @ corners - other.affine @ corners)[:3], axis=0)
-    return bool(distance.max() > 0.5 * min(voxel_sizes(one.affine)))
-
-
-def _reason(error: BaseException) -> str:
-    """One line of at most 200 characters."""
+def _reason(error: BaseException, path: Path) -> str:
+    """One line of at most 200 characters, without the path that nibabel writes into some."""
     if isinstance(error, FileNotFoundError):
         return "the file is not there"
     if isinstance(error, PermissionError):
         return f"the file cannot be opened ({error.strerror})"
     if isinstance(error, MemoryError):
         return "the volume needs more memory than there is"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
     is_cut = isinstance(error, EOFError) or "Expected" in text
     return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({text[:150]})"

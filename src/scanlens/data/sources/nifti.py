@@ -35,10 +35,10 @@ from scanlens.data.volumes import (
     RecentlyUsed,
     VolumeHeader,
     content_shares,
+    lie_apart,
     read_header,
     read_voxels,
     robust_window,
-    slices_differ_in_place,
 )
 from scanlens.errors import ConfigError, DataError, ImageError, did_you_mean
 from scanlens.types import Color, RawImage, Record
@@ -294,7 +294,7 @@ class NiftiSource:
             raise ImageError(f"its mask cannot be used: {error}") from error
         if mask.shape != header.shape:
             raise ImageError(f"its mask has the shape {mask.shape}, the volume {header.shape} (right, front, up)")
-        if slices_differ_in_place(header, mask):
+        if lie_apart(header, mask):
             raise ImageError("its mask lies elsewhere in space: the affines differ by more than half a voxel")
 
     def _load(self, name: str) -> _Volume:
