@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scanlens.data.image_io import as_color
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import ImageError
 from scanlens.types import RawImage
@@ -135,3 +136,12 @@ def test_colors_keep_their_ratio_under_percentiles() -> None:
     plan = Preprocess(size=8, intensity="percentile", lower_percentile=0, upper_percentile=100)
     out = plan(RawImage(rgb, "rgb", (0.0, 65535.0)))
     np.testing.assert_allclose(out[:, 6, 6], [1.0, 0.5, 0.25], atol=1e-6)
+
+
+def test_a_slice_that_brings_the_window_of_its_volume_is_mapped_by_it() -> None:
+    pixels = np.arange(64, dtype=np.int16).reshape(8, 8)
+    window = RawImage(pixels, "gray", (0.0, 126.0), is_windowed=True)
+    np.testing.assert_allclose(Preprocess(size=8, channels=1)(window)[0], pixels / 126, atol=1e-6)
+    alone = RawImage(pixels, "gray", (0.0, 126.0))
+    assert Preprocess(size=8, channels=1)(alone).max() == 1.0
+    assert as_color(window, "rgb").is_windowed

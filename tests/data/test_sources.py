@@ -29,7 +29,7 @@ from scanlens.types import Record
 
 OWN_PRESETS = [
     "blood_cells", "blood_smear", "brain_tumor_mri", "dementia_mri", "folder", "lgg_flair", "malaria", "microscopy",
-    "mnist", "mri", "table",
+    "mnist", "mri", "nifti", "table",
 ]  # fmt: skip
 
 

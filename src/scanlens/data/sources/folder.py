@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Literal
 
 from scanlens.data.image_io import read_mask
@@ -13,6 +11,7 @@ from scanlens.data.sources.files import FileSource, boxes_as_text
 from scanlens.data.sources.layout import Layout, Place, checked_splits, find_layout, split_of
 from scanlens.data.sources.listing import existing_root, files_below, is_image_name, normalized_extensions
 from scanlens.data.sources.masks import pair_masks
+from scanlens.data.sources.patients import patients_of
 from scanlens.data.sources.sidecars import read_boxes, read_sidecar
 from scanlens.errors import ConfigError, ImageError
 from scanlens.types import Record
@@ -93,7 +92,7 @@ class FolderSource(FileSource):
         table = read_sidecar(folder, sidecar, names=list(layout.places))
         box_table = read_boxes(folder, boxes)
         masks = {each: boxes_as_text(found) for each, found in box_table.boxes.items()} | masks
-        patients, patient_notes = _patients(list(layout.places), table.patients, patient_pattern, patient_from)
+        patients, patient_notes = patients_of(list(layout.places), table.patients, patient_pattern, patient_from)
         records = [
             Record(
                 id=each,
@@ -150,39 +149,3 @@ def _layout_from_masks(
         places[name] = Place(target, split_of(name, splits))
     notes = [f"{count} images {problem}, so their class is not known." for problem, count in problems.items()]
     return Layout(places, list(class_names) if class_names is not None else labels, notes)
-
-
-def _patients(
-    names: Sequence[str], from_table: Mapping[str, str], pattern: str | None, patient_from: str
-) -> tuple[dict[str, str], list[str]]:
-    """Patient of each image that has one: from the table, else by the pattern, else the folder it lies in."""
-    if patient_from not in ("none", "folder"):
-        raise ConfigError([f"patient_from: none or folder is expected, '{patient_from}' came."])
-    search = _compiled(pattern)
-    patients: dict[str, str] = {}
-    for name in names:
-        match = search.search(name) if search is not None else None
-        if name in from_table:
-            patients[name] = from_table[name]
-        elif match is not None and match.group(1):
-            patients[name] = match.group(1)
-        elif patient_from == "folder" and len(PurePosixPath(name).parts) > 1:
-            patients[name] = PurePosixPath(name).parent.name
-    num_unknown = len(names) - len(patients)
-    if num_unknown and patients:
-        return patients, [f"{num_unknown} of {len(names)} images have no known patient."]
-    return patients, []
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError([f"patient_pattern '{pattern}' is not a regular expression: {error}."]) from error
-    if compiled.groups != 1:
-        raise ConfigError(
-            [f"patient_pattern '{pattern}' has {compiled.groups} groups; exactly one, (...), is expected."]
-        )
-    return compiled

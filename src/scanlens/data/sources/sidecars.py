@@ -34,7 +34,9 @@ class SidecarTable:
     notes: list[str] = field(default_factory=list)
 
 
-def read_sidecar(root: Path, sidecar: Mapping[str, str | list[str]] | None, *, names: Collection[str]) -> SidecarTable:
+def read_sidecar(
+    root: Path, sidecar: Mapping[str, str | list[str]] | None, *, names: Collection[str], setting: str = "sidecar"
+) -> SidecarTable:
     """Patients and further columns.
 
     Args:
@@ -42,13 +44,14 @@ def read_sidecar(root: Path, sidecar: Mapping[str, str | list[str]] | None, *, n
         sidecar: `file` (below the root), `path` (column of relative image names), `patient` (column) and optionally
             `meta` (list of columns). None for nothing.
         names: the images there are.
+        setting: what the settings are called, for messages.
 
     Raises:
         ConfigError, DataError: wrong keys or columns, or one image with two patients.
     """
     if sidecar is None:
         return SidecarTable()
-    _check_keys("sidecar", sidecar, _SIDECAR_KEYS, optional=("meta", "patient"))
+    _check_keys(setting, sidecar, _SIDECAR_KEYS, optional=("meta", "patient"))
     meta = sidecar.get("meta", [])
     columns = [meta] if isinstance(meta, str) else list(meta)
     file = root / str(sidecar["file"])
@@ -56,8 +59,8 @@ def read_sidecar(root: Path, sidecar: Mapping[str, str | list[str]] | None, *, n
         return SidecarTable(notes=[f"{file.name} is not under {root}, so what it says of patients is not known."])
     rows = read_rows(file)
     patient_column = str(sidecar["patient"]) if "patient" in sidecar else None
-    wanted: dict[str, str | None] = {"sidecar.path": str(sidecar["path"]), "sidecar.patient": patient_column}
-    check_columns(file, rows, wanted | {f"sidecar.meta[{place}]": name for place, name in enumerate(columns)})
+    wanted: dict[str, str | None] = {f"{setting}.path": str(sidecar["path"]), f"{setting}.patient": patient_column}
+    check_columns(file, rows, wanted | {f"{setting}.meta[{place}]": name for place, name in enumerate(columns)})
     patients: dict[str, str] = {}
     meta_of: dict[str, dict[str, str]] = {}
     for row in rows:
