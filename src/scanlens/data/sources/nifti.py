@@ -16,7 +16,6 @@ Legend of axes: X right, Y anterior, Z superior; H rows, W columns.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,11 +25,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
-from scanlens.data.sources.layout import Layout, Place, checked_splits, find_layout, split_of
+from scanlens.data.sources.csv_rows import read_rows
+from scanlens.data.sources.layout import Layout
 from scanlens.data.sources.listing import existing_root, files_below, fingerprint_of
 from scanlens.data.sources.patients import patients_of
 from scanlens.data.sources.sidecars import read_sidecar
+from scanlens.data.sources.volume_labels import labeled_layout, volume_stem
 from scanlens.data.volumes import (
     RecentlyUsed,
     VolumeHeader,
@@ -46,7 +46,6 @@ from scanlens.types import Color, RawImage, Record
 logger = logging.getLogger(__name__)
 
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # place in (X, Y, Z)
-_LABEL_KEYS = ("file", "by", "key", "label")
 _NUM_THREADS = 2
 
 
@@ -137,7 +136,7 @@ class NiftiSource:
         self._settings = settings
         self._volumes: RecentlyUsed[_Volume] = RecentlyUsed(self._load)
         self._masks: RecentlyUsed[NDArray[np.uint8]] = RecentlyUsed(self._load_mask)
-        found = [each for each in files_below(self.root, notes=self.notes) if _stem(each) is not None]
+        found = [each for each in files_below(self.root, notes=self.notes) if volume_stem(each) is not None]
         volumes, self._mask_of, mask_notes = _pair_masks(found, mask_suffix)
         self.notes += mask_notes
         if not volumes:
@@ -145,7 +144,9 @@ class NiftiSource:
                 f"{name}: no .nii or .nii.gz file was found under {self.root}. {' '.join(self.notes)}".rstrip()
             )
         tables, patient_of, meta_of = self._patients(volumes, patients, patient_pattern, patient_from)
-        layout, label_file = _layout(volumes, patient_of, labels, class_names, given_splits, name=name, root=self.root)
+        layout, label_file = labeled_layout(
+            volumes, patient_of, labels, class_names, given_splits, name=name, root=self.root
+        )
         self.notes += layout.notes
         self.class_names = layout.class_names
         self._tables = tables + ([label_file] if label_file is not None else [])
@@ -218,7 +219,7 @@ class NiftiSource:
                 f"{num_alone} of {len(volumes)} volumes have no known patient; each is taken for a patient of its own. "
                 "If a person has several, say who it is (data.patients, data.patient_pattern, data.patient_from)."
             )
-        patient_of = {each: known.get(each, str(_stem(each))) for each in volumes}
+        patient_of = {each: known.get(each, str(volume_stem(each))) for each in volumes}
         return [sidecar.file] if sidecar.file is not None else [], patient_of, sidecar.meta
 
     def _listed(
@@ -357,16 +358,11 @@ def _checked_range(
     return low, high
 
 
-def _stem(name: str) -> str | None:
-    """The name without .nii or .nii.gz; None if it ends otherwise."""
-    return next((name[: -len(ending)] for ending in (".nii.gz", ".nii") if name.lower().endswith(ending)), None)
-
-
 def _pair_masks(names: Sequence[str], suffix: str | None) -> tuple[list[str], dict[str, str], list[str]]:
     """Names of the volumes, volume to mask, and notes."""
     if not suffix:
         return list(names), {}, []
-    stems = {name: str(_stem(name)) for name in names}
+    stems = {name: str(volume_stem(name)) for name in names}
     masks = {
         stem.removesuffix(suffix): name
         for name, stem in stems.items()
@@ -377,88 +373,3 @@ def _pair_masks(names: Sequence[str], suffix: str | None) -> tuple[list[str], di
     mask_of = {name: masks[stems[name]] for name in volumes if stems[name] in masks}
     num_orphans = len(names) - len(volumes) - len(set(mask_of.values()))
     return volumes, mask_of, [f"{num_orphans} masks belong to no volume and were left out."] if num_orphans else []
-
-
-def _layout(
-    volumes: Sequence[str],
-    patient_of: Mapping[str, str],
-    labels: Mapping[str, str] | None,
-    class_names: Sequence[str] | None,
-    given_splits: Mapping[str, str] | None,
-    *,
-    name: str,
-    root: Path,
-) -> tuple[Layout, Path | None]:
-    """Class and split of each volume, from the table or the folders, and the table."""
-    if labels is None:
-        found = find_layout(
-            volumes, class_names=class_names, class_folders=None, given_splits=given_splits, source=name, root=root
-        )
-        return found, None
-    by = _checked_labels(labels)
-    table = root / labels["file"]
-    label_of = _read_labels(table, labels, by)
-    splits = checked_splits(given_splits) if given_splits is not None else {}
-    used: set[str] = set()
-    places = {}
-    for each in volumes:
-        keys = [patient_of[each]] if by == "patient" else [each, str(_stem(each))]
-        key = next((key for key in keys if key in label_of), None)
-        used |= {key} if key is not None else set()
-        places[each] = Place(label_of[key] if key is not None else None, split_of(each, splits))
-    return _of_classes(places, class_names, num_unused=len(set(label_of) - used), table=table, by=by), table
-
-
-def _checked_labels(labels: Mapping[str, str]) -> str:
-    """What the table is keyed by."""
-    mistakes = [
-        f"labels.{key} is unknown. {did_you_mean(key, _LABEL_KEYS)}" for key in labels if key not in _LABEL_KEYS
-    ]
-    mistakes += [f"labels.{key} is missing." for key in _LABEL_KEYS if key not in labels and key != "by"]
-    by = labels.get("by", "file")
-    if by not in ("file", "patient"):
-        mistakes.append(f"labels.by: file or patient is expected, '{by}' came.")
-    if mistakes:
-        raise ConfigError(mistakes)
-    return by
-
-
-def _read_labels(table: Path, labels: Mapping[str, str], by: str) -> dict[str, str]:
-    """Key to class, without rows that have no class."""
-    rows = read_rows(table)
-    check_columns(table, rows, {"labels.key": labels["key"], "labels.label": labels["label"]})
-    found: dict[str, str] = {}
-    for row in rows:
-        key, label = row[labels["key"]], filled(row[labels["label"]])
-        key = Path(key.replace("\\", "/")).as_posix() if by == "file" else key
-        if label is not None and found.setdefault(key, label) != label:
-            raise DataError(f"{table}: '{key}' has two classes, {found[key]} and {label}; one is expected.")
-    return found
-
-
-def _of_classes(
-    places: Mapping[str, Place], class_names: Sequence[str] | None, *, num_unused: int, table: Path, by: str
-) -> Layout:
-    """The volumes of the classes asked for; those without a class stay, with none."""
-    counts = Counter(place.target for place in places.values())
-    found = sorted(target for target in counts if target is not None)
-    if not found:
-        raise DataError(
-            f"{table}: none of {len(places)} volumes has a class by its {by}, such as '{next(iter(places))}'. "
-            "Names are relative to data.root; set data.labels."
-        )
-    wanted = found if class_names is None else list(class_names)
-    missing = [
-        f"class '{each}' is of no volume in {table} (found: {', '.join(found[:12])}). {did_you_mean(each, found)}".rstrip()
-        for each in wanted
-        if each not in counts
-    ]
-    if missing:
-        raise DataError("\n".join(missing))
-    notes = [f"{counts[None]} of {len(places)} volumes have no class in {table.name}."] if counts[None] else []
-    if num_unused:
-        notes.append(f"{table.name} names {num_unused} {by}s that are not on disk.")
-    if num_others := sum(counts[each] for each in found if each not in wanted):
-        notes.append(f"{num_others} volumes are of no class in data.class_names and were left out.")
-    kept = {name: place for name, place in places.items() if place.target is None or place.target in wanted}
-    return Layout(kept, wanted, notes)
