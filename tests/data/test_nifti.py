@@ -198,7 +198,7 @@ def test_all_slices_share_the_window_of_their_volume_and_preprocess_uses_it(tmp_
     images = [of.read(record) for record in of.records()]
     assert {image.value_range for image in images} == {tuple(np.percentile(voxels, [0.5, 99.5]).tolist())}
     low, high = images[0].value_range
-    plan = Preprocess(size=10, channels=1)
+    plan = Preprocess(size=10, channels=1, keeps_aspect=False)
     np.testing.assert_allclose(plan(images[0]), (100 - low) / (high - low), atol=1e-5)
     assert all(image.is_windowed for image in images)
 

@@ -145,3 +145,25 @@ def test_a_slice_that_brings_the_window_of_its_volume_is_mapped_by_it() -> None:
     alone = RawImage(pixels, "gray", (0.0, 126.0))
     assert Preprocess(size=8, channels=1)(alone).max() == 1.0
     assert as_color(window, "rgb").is_windowed
+
+
+def test_shapes_are_kept_in_millimeters_and_masks_follow() -> None:
+    """A square of 40 mm, seen in 10 thick rows of 4 mm and 40 columns of 1 mm, stays a square."""
+    pixels = np.zeros((20, 80), np.uint8)
+    pixels[5:15, 20:60] = 255
+    plan = Preprocess(size=80, channels=1, intensity="range")
+    out = plan(RawImage(pixels, "gray", (0.0, 255.0), (4.0, 1.0)))[0]
+    mask = plan.mask((pixels > 0).astype(np.uint8), spacing_mm=(4.0, 1.0))
+    rows, columns = np.nonzero(out > 0.5)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (40, 40)
+    assert (mask == (out > 0.5)).mean() > 0.99
+    squashed = plan(RawImage(pixels, "gray", (0.0, 255.0), None))[0]
+    assert np.ptp(np.nonzero(squashed > 0.5)[0]) + 1 == 10
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.004), (0.0, 1.0), (float("nan"), 1.0), (1.0, 1e-9)])
+def test_a_spacing_that_is_square_or_absurd_changes_nothing(spacing_mm: tuple[float, float]) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (20, 30), dtype=np.uint8)
+    plan = Preprocess(size=16, channels=1, intensity="range")
+    plain, spaced = (plan(RawImage(image, "gray", (0.0, 255.0), spacing)) for spacing in (None, spacing_mm))
+    np.testing.assert_array_equal(plain, spaced)

@@ -31,7 +31,7 @@ from scanlens.errors import DataError, ImageError
 from scanlens.files import write_json
 from scanlens.types import Quarantined, RawImage, Record
 
-FORMAT = 2  # raise it when the meaning of a stored value changes
+FORMAT = 3  # raise it when the meaning of a stored value changes
 FULL_SCALE = 65535
 CHUNK = 64
 Mask = NDArray[np.uint8]
@@ -239,7 +239,7 @@ def _decoded(
     mask_HW = read_mask(record) if read_mask is not None else None
     if mask_HW is not None and mask_HW.shape != raw.pixels.shape[:2]:
         raise ImageError(f"expected a mask of the image's size {raw.pixels.shape[:2]}, got {mask_HW.shape}")
-    mask = None if mask_HW is None else preprocess.mask(mask_HW)
+    mask = None if mask_HW is None else preprocess.mask(mask_HW, spacing_mm=raw.spacing_mm)
     stored = np.rint(values * FULL_SCALE).astype(np.uint16)
     return stored, mask, thumbnails([raw])[0]
 

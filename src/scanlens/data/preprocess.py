@@ -18,6 +18,8 @@ from scanlens.types import RawImage
 
 LUMA_BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 MAX_NONFINITE_SHARE = 0.5
+SQUARE_WITHIN = 0.01  # pixels that differ by less are square: headers round
+MOST_STRETCH = 20.0  # a spacing beyond is a mistake of the header
 LARGEST_VALUE = 1e37  # of float32, which ends at 3.4e38
 
 
@@ -34,7 +36,8 @@ class Preprocess:
             "percentile" for everything else.
         lower_percentile: becomes 0 under "percentile", in [0, 100).
         upper_percentile: becomes 1 under "percentile"; what lies beyond is clipped.
-        keeps_aspect: pad to a square with zeros rather than stretch.
+        keeps_aspect: pad to a square with zeros rather than stretch. Where the spacing of pixels is known, it is the
+            shape in millimeters that is kept, so that thick slices of a reformatted volume do not look squashed.
     """
 
     size: int | None = None
@@ -75,20 +78,33 @@ class Preprocess:
         chosen_HWC = _with_channels(scaled_HWC, self.channels)
         size = self._known_size()
         resized = [
-            _resized(chosen_HWC[..., c], size, keeps_aspect=self.keeps_aspect) for c in range(chosen_HWC.shape[2])
+            _resized(chosen_HWC[..., c], size, stretch=self._stretch(image.spacing_mm))
+            for c in range(chosen_HWC.shape[2])
         ]
         return np.clip(np.stack(resized), 0.0, 1.0)
 
-    def mask(self, mask_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def mask(self, mask_HW: NDArray[np.uint8], *, spacing_mm: tuple[float, float] | None = None) -> NDArray[np.uint8]:
         """A mask of zeros and ones in the geometry of the image; a cell is set if half of it or more is covered.
 
         A lesion too small for that keeps the pixel it covers most, so that none disappears.
         """
-        cover = _resized((mask_HW > 0).astype(np.float32), self._known_size(), keeps_aspect=self.keeps_aspect, box=True)
+        is_inside = (mask_HW > 0).astype(np.float32)
+        cover = _resized(is_inside, self._known_size(), stretch=self._stretch(spacing_mm), box=True)
         placed = cover >= 0.5
         if not placed.any() and (mask_HW > 0).any():
             placed = cover >= cover.max()
         return placed.astype(np.uint8)
+
+    def _stretch(self, spacing_mm: tuple[float, float] | None) -> float | None:
+        """Height of a pixel over its width; None to fill the square."""
+        if not self.keeps_aspect:
+            return None
+        is_usable = spacing_mm is not None and all(np.isfinite(side) and side > 0 for side in spacing_mm)
+        if spacing_mm is None or not is_usable:
+            return 1.0
+        ratio = spacing_mm[0] / spacing_mm[1]
+        is_square = abs(ratio - 1) < SQUARE_WITHIN
+        return 1.0 if is_square or not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH else ratio
 
     def _known_size(self) -> int:
         if self.size is None:
@@ -158,11 +174,22 @@ def _with_channels(image_HWC: NDArray[np.float32], channels: int | None) -> NDAr
     raise ImageError(f"expected {channels} channels, got {have}; only gray can be repeated")
 
 
-def _resized(plane_HW: NDArray[np.float32], size: int, *, keeps_aspect: bool, box: bool = False) -> NDArray[np.float32]:
-    """Antialiased when shrinking, in float throughout, so that 16 bits stay 16 bits."""
+def _resized(
+    plane_HW: NDArray[np.float32], size: int, *, stretch: float | None, box: bool = False
+) -> NDArray[np.float32]:
+    """Antialiased when shrinking, in float throughout, so that 16 bits stay 16 bits.
+
+    Args:
+        plane_HW: one channel.
+        size: of the square.
+        stretch: height of a pixel over its width; the rest of the square is zero. None fills it.
+        box: average areas, for masks, instead of interpolating.
+    """
     height, width = plane_HW.shape
-    scale = size / max(height, width)
-    new_h, new_w = (max(1, round(height * scale)), max(1, round(width * scale))) if keeps_aspect else (size, size)
+    new_h, new_w = size, size
+    if stretch is not None:
+        scale = size / max(height * stretch, width)
+        new_h, new_w = max(1, round(height * stretch * scale)), max(1, round(width * scale))
     resized = plane_HW
     if (new_h, new_w) != (height, width):
         method = Image.Resampling.BOX if box else Image.Resampling.BICUBIC
