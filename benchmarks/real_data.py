@@ -38,7 +38,13 @@ MODELS = {
     "mlp": ["trainer.max_epochs=20"],
     "autoencoder": ["trainer.max_epochs=10"],
 }
-FOLDS = {"lgg_flair": 6}  # so few patients that each must be tested once
+FOLDS = {  # so few patients that each must be tested once
+    ("lenet", "lgg_flair"): 6,
+    ("vgg19", "lgg_flair"): 6,
+    ("mlp", "lgg_flair"): 6,
+    ("lenet", "dementia_mri"): 5,
+    ("mlp", "dementia_mri"): 5,
+}
 EPOCHS = {  # what two cores can afford: few where images are many
     ("vgg19", "malaria"): 8,
     ("vgg19", "dementia_mri"): 8,
@@ -54,7 +60,7 @@ def command(model: str, data: str, root: Path, seed: int, fold: int | None) -> l
     if (model, data) in EPOCHS:
         words = [*(word for word in words if "max_epochs" not in word), f"trainer.max_epochs={EPOCHS[model, data]}"]
     if fold is not None:
-        words += [f"split.folds={FOLDS[data]}", f"split.fold={fold}"]
+        words += [f"split.folds={FOLDS[model, data]}", f"split.fold={fold}"]
     return ["train.py", *words, f"run_id={run_id(model, data, seed, fold)}"]
 
 
@@ -65,7 +71,7 @@ def run_id(model: str, data: str, seed: int, fold: int | None) -> str:
 
 def folds_of(model: str, data: str) -> list[int | None]:
     """The folds of a data set whose every patient is tested, or one run with a held-out test."""
-    return list(range(FOLDS[data])) if data in FOLDS and model != "autoencoder" else [None]
+    return list(range(FOLDS[model, data])) if (model, data) in FOLDS else [None]
 
 
 def row(model: str, data: str, seed: int) -> dict[str, object] | None:
