@@ -49,14 +49,17 @@ class RawImage:
         pixels: (H, W) or (H, W, C), in the file's own depth (uint8, uint16, float32); larger is brighter.
         color: "gray" for (H, W); "rgb" for three color channels; "channels" for (H, W, C) of anything else,
             such as three MRI sequences.
-        value_range: the smallest and largest value that this kind of file can hold, such as (0, 255) or (0, 65535).
+        value_range: the smallest and largest value that this kind of file can hold, such as (0, 255) or (0, 65535);
+            under `is_windowed`, the window instead.
         spacing_mm: (row, column) distance of pixel centers, or None if unknown.
+        is_windowed: `value_range` is a window of values that mean something, and values beyond it are to be clipped.
     """
 
     pixels: NDArray[np.generic]
     color: Color
     value_range: tuple[float, float]
     spacing_mm: tuple[float, float] | None = None
+    is_windowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def as_color(raw: RawImage, color: Color) -> RawImage:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     else:
         pixels = _luma(pixels)
-    return RawImage(pixels, color, raw.value_range, raw.spacing_mm)
+    return RawImage(pixels, color, raw.value_range, raw.spacing_mm, raw.is_windowed)
 
 
 def _decoded(path: Path, max_pixels: int, max_bytes: int) -> Decoded:

@@ -30,7 +30,7 @@ class Preprocess:
         channels: 1 or 3 (gray is repeated, color is turned to luma, ITU-R BT.601); None keeps what the data have.
         intensity: how values become [0, 1]. "range" maps the range that the file's type can hold (microscopy, photographs
             of scans); "percentile" maps this image's own percentiles (MRI, whose units mean nothing); "minmax" its
-            extremes; "auto" is "range" for 8-bit files and color, "percentile" for everything else.
+            extremes; "auto" is "range" for 8-bit files, color and windowed images (DICOM), "percentile" for everything else.
         lower_percentile: becomes 0 under "percentile", in [0, 100).
         upper_percentile: becomes 1 under "percentile"; what lies beyond is clipped.
         keeps_aspect: pad to a square with zeros rather than stretch.
@@ -113,7 +113,8 @@ class Preprocess:
     def _intensity_for(self, image: RawImage) -> str:
         if self.intensity != "auto":
             return self.intensity
-        return "range" if image.pixels.dtype in (np.uint8, np.bool_) or image.color == "rgb" else "percentile"
+        has_range = image.is_windowed or image.color == "rgb" or image.pixels.dtype in (np.uint8, np.bool_)
+        return "range" if has_range else "percentile"
 
     def _limits(self, values: NDArray[np.float32], kind: str) -> tuple[float, float]:
         if kind == "minmax":
