@@ -29,8 +29,13 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.tag import Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from scanlens.data.decoders import _no_warnings
 from scanlens.errors import ImageError
@@ -130,7 +135,7 @@ def opened(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[BoundedReader]
 
 
 def has_dicom_head(path: Path) -> bool:
-    """Whether the file says DICM, begins like a data set without preamble, or is a gzip file; False if unreadable."""
+    """Whether the file says DICM or begins like a data set without preamble; False if unreadable."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
@@ -139,7 +144,7 @@ def has_dicom_head(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     is_bare = head[:2] in (b"\x02\0", b"\x08\0", b"\0\x08") and len(head) > 8
-    return head[128:132] == b"DICM" or is_bare or head[:2] == b"\x1f\x8b"
+    return head[128:132] == b"DICM" or is_bare
 
 
 def read_header(file: BoundedReader, *, keywords: tuple[str, ...], max_bytes: int = MAX_BYTES) -> Dataset:

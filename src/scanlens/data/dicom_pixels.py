@@ -29,11 +29,25 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import apply_color_lut, apply_rescale, get_decoder, pixel_array
 from pydicom.pixels.utils import _get_jpg_parameters
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes
-from pydicom.uid import JPEGTransferSyntaxes
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
 
 from scanlens.data.dicom_files import (
-    IMAGE, MAX_BYTES, BoundedReader, first_value, item, numbers, opened, parsing, read_header, text, whole,
+    IMAGE,
+    MAX_BYTES,
+    BoundedReader,
+    first_value,
+    item,
+    numbers,
+    opened,
+    parsing,
+    read_header,
+    text,
+    whole,
 )  # fmt: skip
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.errors import ImageError
