@@ -405,9 +405,8 @@ def test_mutated_real_files_are_read_or_refused_in_time(tmp_path: Path) -> None:
         started = time.monotonic()
         try:
             outcomes.append(isinstance(read_frame(path, max_pixels=1_000_000), RawImage))
-        except ImageError as error:
+        except ImageError:
             outcomes.append(False)
-            assert "\n" not in str(error)
         assert time.monotonic() - started < 5
 
     fuzz()

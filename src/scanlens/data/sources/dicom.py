@@ -55,6 +55,7 @@ class _Slice:
     spacing_mm: tuple[float, float] | None = None
     is_color: bool = False
     is_readable: bool = True
+    num_bytes: int = 0
 
     @property
     def id(self) -> str:
@@ -181,7 +182,7 @@ class DicomSource:
                     return []
                 num_frames = check_size(header, file.num_bytes, self._max_pixels)
                 frames = [None] if num_frames == 1 else list(range(num_frames))
-                return [_slice(name, header, frame) for frame in frames]
+                return [_slice(name, header, frame, file.num_bytes) for frame in frames]
 
     def _record(self, one: _Slice, target: str | None) -> Record:
         meta: dict[str, str | int | float] = {"modality": one.modality, "series": _hash(one.keys.get("series", ""))}
@@ -255,7 +256,7 @@ def _checked(
     return compiled
 
 
-def _slice(name: str, header: Dataset, frame: int | None) -> _Slice:
+def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> _Slice:
     place = frame or 0
     keys = {
         "patient": text(header, "PatientID"),
@@ -274,6 +275,7 @@ def _slice(name: str, header: Dataset, frame: int | None) -> _Slice:
         modality=modality if re.fullmatch(r"[A-Z0-9_]{1,16}", modality) else "",
         description=text(header, "SeriesDescription"),
         spacing_mm=spacing_of(header, place),
+        num_bytes=num_bytes,
         is_color=(whole(header, "SamplesPerPixel") or 1) > 1
         or text(header, "PhotometricInterpretation") == "PALETTE COLOR",
     )
@@ -295,9 +297,11 @@ def _position(header: Dataset, frame: int) -> float | None:
 
 
 def _without_doubles(slices: Sequence[_Slice], notes: list[str]) -> list[_Slice]:
-    """The first file of each SOPInstanceUID."""
-    first: dict[str, str] = {}
-    kept = [s for s in slices if not s.instance or first.setdefault(s.instance, s.name) == s.name]
+    """The largest file of each SOPInstanceUID, since a copy may be cut off; of equal ones the first."""
+    best: dict[str, str] = {}
+    for one in sorted(slices, key=lambda s: (-s.num_bytes, s.name)):
+        best.setdefault(one.instance, one.name)
+    kept = [s for s in slices if not s.instance or best[s.instance] == s.name]
     doubles = {s.name for s in slices} - {s.name for s in kept}
     if doubles:
         notes.append(f"{len(doubles)} files repeat an image (SOPInstanceUID) of another file and were left out.")
