@@ -32,6 +32,7 @@ from pydicom.pixels.utils import _get_jpg_parameters
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
 )
@@ -55,6 +56,8 @@ from scanlens.types import RawImage
 
 Window = Literal["header", "percentile"]
 _PERCENTILES = (0.5, 99.5)
+# In order. Not gdcm, which pydicom would take first: its C++ aborts the whole process on some damaged JPEG streams (3.2.6).
+_PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow")
 _HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 
 
@@ -149,7 +152,10 @@ def _stored(file: BoundedReader, header: Dataset, frame: int, max_pixels: int) -
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise ImageError(f"the transfer syntax {_name(syntax)} is not known; export the images uncompressed") from None
-    if not decoder.is_available:
+    usable = [one for one in _PLUGINS if one in decoder.available_plugins]
+    if syntax == JPEGBaseline8Bit:
+        usable.sort(key=lambda one: one != "pillow")
+    if syntax.is_encapsulated and not usable:
         raise ImageError(f"no decoder for the transfer syntax {_name(syntax)}: pip install 'scanlens[dicom]'")
     if syntax == DeflatedExplicitVRLittleEndian:
         file.is_header = False
@@ -166,7 +172,7 @@ def _stored(file: BoundedReader, header: Dataset, frame: int, max_pixels: int) -
     header.NumberOfFrames = 1
     header.add_new("PixelData", "OB", encapsulate([data]))
     header["PixelData"].is_undefined_length = True
-    return pixel_array(header, index=0)
+    return pixel_array(header, index=0, decoding_plugin=usable[0])
 
 
 def _check_codestream(data: bytes, syntax: Any, header: Dataset, max_pixels: int) -> None:
