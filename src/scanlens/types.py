@@ -52,8 +52,8 @@ class RawImage:
         value_range: the smallest and largest value that this kind of file can hold, such as (0, 255) or (0, 65535); or
             the window in which to show it, if `is_windowed`.
         spacing_mm: (row, column) distance of pixel centers, or None if unknown.
-        is_windowed: `value_range` is a robust window of the whole series that this image is one slice of, such as
-            percentiles of a volume; what lies beyond may be clipped.
+        is_windowed: `value_range` is a window that means something, of the header or percentiles of a whole volume; what
+            lies beyond may be clipped.
     """
 
     pixels: NDArray[np.generic]

@@ -28,7 +28,7 @@ from scanlens.paths import config_dir
 from scanlens.types import Record
 
 OWN_PRESETS = [
-    "blood_cells", "blood_smear", "brain_tumor_mri", "dementia_mri", "folder", "lgg_flair", "malaria", "microscopy",
+    "blood_cells", "blood_smear", "brain_tumor_mri", "dementia_mri", "dicom", "folder", "lgg_flair", "malaria", "microscopy",
     "mnist", "mri", "nifti", "table",
 ]  # fmt: skip
 

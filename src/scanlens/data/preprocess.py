@@ -32,7 +32,7 @@ class Preprocess:
         channels: 1 or 3 (gray is repeated, color is turned to luma, ITU-R BT.601); None keeps what the data have.
         intensity: how values become [0, 1]. "range" maps the range that the file's type can hold (microscopy, photographs
             of scans); "percentile" maps this image's own percentiles (MRI, whose units mean nothing); "minmax" its
-            extremes; "auto" is "range" for 8-bit files, color and slices that bring the window of their volume,
+            extremes; "auto" is "range" for 8-bit files, color and images that bring a window (DICOM, slices of a volume),
             "percentile" for everything else.
         lower_percentile: becomes 0 under "percentile", in [0, 100).
         upper_percentile: becomes 1 under "percentile"; what lies beyond is clipped.
