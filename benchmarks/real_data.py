@@ -51,6 +51,11 @@ EPOCHS = {  # what two cores can afford: few where images are many
     ("vgg19", "blood_cells"): 40,
     ("vgg19", "lgg_flair"): 30,
 }
+THREE_GRADES = "data.class_names=[Non_Demented,Very_Mild_Demented,Mild_Demented]"
+EXTRA = {  # a class of one patient cannot be in the training of every fold
+    ("lenet", "dementia_mri"): [THREE_GRADES],
+    ("mlp", "dementia_mri"): [THREE_GRADES],
+}
 SKIPPED = {("vgg19", "mnist"), ("autoencoder", "mnist"), ("vgg19", "blood_smear")}
 
 
@@ -59,6 +64,7 @@ def command(model: str, data: str, root: Path, seed: int, fold: int | None) -> l
     words = [f"model={model}", f"data={data}", *MODELS[model], f"data.root={root / FOLDERS[data]}", f"seed={seed}"]
     if (model, data) in EPOCHS:
         words = [*(word for word in words if "max_epochs" not in word), f"trainer.max_epochs={EPOCHS[model, data]}"]
+    words += EXTRA.get((model, data), [])
     if fold is not None:
         words += [f"split.folds={FOLDS[model, data]}", f"split.fold={fold}"]
     return ["train.py", *words, f"run_id={run_id(model, data, seed, fold)}"]
