@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,14 +27,13 @@ from scanlens.data.dicom_files import (
 )
 from scanlens.data.dicom_pixels import Window, check_size, group_of, read_frame, spacing_of
 from scanlens.data.image_io import as_color
-from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
+from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
 from scanlens.data.sources.layout import find_layout
 from scanlens.data.sources.listing import existing_root, files_below, fingerprint_of
-from scanlens.errors import ConfigError, DataError, ImageError, did_you_mean
+from scanlens.errors import ConfigError, DataError, ImageError
 from scanlens.types import Color, RawImage, Record
 
 By = Literal["patient", "study", "series", "file"]
-_LABEL_KEYS = ("file", "by", "key", "label")
 _DICOM_NAMES = (".dcm", ".dicom", ".ima", ".dcm.gz")
 _FRAME = "#f"
 
@@ -208,22 +206,16 @@ class DicomSource:
             )
             self.notes += layout.notes
             return {s.id: layout.places[s.name].target for s in slices if s.name in layout.places}, layout.class_names
-        table = self.root / labels["file"]
-        label_of = _labels(table, labels)
-        target_of = {each.id: label_of.get(_key(each, labels["by"])) for each in slices}
-        found = sorted({target for target in target_of.values() if target is not None})
-        wanted = found if class_names is None else list(class_names)
-        missing = [
-            f"class '{name}' has no image by {table} (found: {', '.join(found)}). {did_you_mean(name, found)}".rstrip()
-            for name in wanted
-            if name not in found
-        ]
-        if missing or not found:
+        table, by = self.root / labels["file"], keyed_by(labels)
+        label_of = read_labels(table, labels)
+        target_of = {each.id: label_of.get(_key(each, by)) for each in slices}
+        found = {target for target in target_of.values() if target is not None}
+        if not found:
             raise DataError(
-                "\n".join(missing)
-                or f"{table}: no row of column '{labels['key']}' is a {labels['by']} under {self.root}. "
+                f"{table}: no row of column '{labels['key']}' is a {by} under {self.root}. "
                 "Check data.labels.by and data.labels.key."
             )
+        wanted = chosen_classes(found, class_names, table=table)
         if unknown := sum(target is None for target in target_of.values()):
             self.notes.append(f"{unknown} of {len(target_of)} images have no row in {table.name}, so no class.")
         return {key: target for key, target in target_of.items() if target is None or target in wanted}, wanted
@@ -234,12 +226,7 @@ def _checked(
 ) -> re.Pattern[str] | None:
     mistakes = []
     if labels is not None:
-        mistakes += [
-            f"labels.{key} is unknown. {did_you_mean(key, _LABEL_KEYS)}" for key in labels if key not in _LABEL_KEYS
-        ]
-        mistakes += [f"labels.{key} is missing." for key in _LABEL_KEYS if key not in labels]
-        if labels.get("by", "file") not in get_args(By):
-            mistakes.append(f"labels.by: patient, study, series or file is expected, '{labels['by']}' came.")
+        mistakes += label_mistakes(labels, choices=get_args(By))
     if every < 1:
         mistakes.append(f"data.every: 1 or more is expected, {every} came.")
     if window not in get_args(Window):
@@ -335,21 +322,6 @@ def _in_order(slices: Sequence[_Slice], every: int) -> list[_Slice]:
         members.sort(key=lambda s: (s.position_mm if has_positions else 0.0, s.number, s.id))  # type: ignore[arg-type, return-value]
         ordered += members[::every]
     return ordered
-
-
-def _labels(table: Path, labels: Mapping[str, str]) -> dict[str, str]:
-    rows = read_rows(table)
-    check_columns(table, rows, {"data.labels.key": labels["key"], "data.labels.label": labels["label"]})
-    found: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        key, label = row[labels["key"]], filled(row[labels["label"]])
-        if labels["by"] == "file":
-            key = Path(key.replace("\\", "/")).as_posix()
-        if label is not None and found.setdefault(key, label) != label:
-            raise DataError(
-                f"{table}, row {number}: this {labels['by']} has two classes, '{found[key]}' and '{label}'."
-            )
-    return found
 
 
 def _key(one: _Slice, by: str) -> str:

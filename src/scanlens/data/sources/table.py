@@ -10,6 +10,7 @@ from typing import Literal
 
 from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
 from scanlens.data.sources.files import FileSource
+from scanlens.data.sources.label_table import chosen_classes
 from scanlens.data.sources.layout import SPLIT_FOLDERS
 from scanlens.data.sources.listing import existing_root, is_inside
 from scanlens.errors import DataError, did_you_mean
@@ -165,14 +166,7 @@ def _of_classes(
         return records, [], []
     counts = Counter(record.target for record in records)
     found = sorted(name for name in counts if name is not None)
-    wanted = found if class_names is None else list(class_names)
-    missing = [
-        f"class '{name}' is not in {table} (found: {', '.join(found[:12])}). {did_you_mean(name, found)}".rstrip()
-        for name in wanted
-        if name not in counts
-    ]
-    if missing:
-        raise DataError("\n".join(missing))
+    wanted = chosen_classes(found, class_names, table=table)
     notes = [f"{counts[None]} rows have no class."] if counts[None] else []
     others = sum(counts[name] for name in found if name not in wanted)
     if others:

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanlens.data.sources.csv_rows import check_columns, filled, read_rows
+from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
 from scanlens.data.sources.layout import Layout, Place, checked_splits, find_layout, split_of
-from scanlens.errors import ConfigError, DataError, did_you_mean
-
-_LABEL_KEYS = ("file", "by", "key", "label")
+from scanlens.errors import ConfigError, DataError
 
 
 def volume_stem(name: str) -> str | None:
@@ -34,9 +32,10 @@ def labeled_layout(
             volumes, class_names=class_names, class_folders=None, given_splits=given_splits, source=name, root=root
         )
         return found, None
-    by = _checked_labels(labels)
-    table = root / labels["file"]
-    label_of = _read_labels(table, labels, by)
+    if mistakes := label_mistakes(labels, choices=("file", "patient")):
+        raise ConfigError(mistakes)
+    table, by = root / labels["file"], keyed_by(labels)
+    label_of = read_labels(table, labels)
     splits = checked_splits(given_splits) if given_splits is not None else {}
     used: set[str] = set()
     places = {}
@@ -46,33 +45,6 @@ def labeled_layout(
         used |= {key} if key is not None else set()
         places[each] = Place(label_of[key] if key is not None else None, split_of(each, splits))
     return _of_classes(places, class_names, num_unused=len(set(label_of) - used), table=table, by=by), table
-
-
-def _checked_labels(labels: Mapping[str, str]) -> str:
-    """What the table is keyed by."""
-    mistakes = [
-        f"labels.{key} is unknown. {did_you_mean(key, _LABEL_KEYS)}" for key in labels if key not in _LABEL_KEYS
-    ]
-    mistakes += [f"labels.{key} is missing." for key in _LABEL_KEYS if key not in labels and key != "by"]
-    by = labels.get("by", "file")
-    if by not in ("file", "patient"):
-        mistakes.append(f"labels.by: file or patient is expected, '{by}' came.")
-    if mistakes:
-        raise ConfigError(mistakes)
-    return by
-
-
-def _read_labels(table: Path, labels: Mapping[str, str], by: str) -> dict[str, str]:
-    """Key to class, without rows that have no class."""
-    rows = read_rows(table)
-    check_columns(table, rows, {"labels.key": labels["key"], "labels.label": labels["label"]})
-    found: dict[str, str] = {}
-    for row in rows:
-        key, label = row[labels["key"]], filled(row[labels["label"]])
-        key = Path(key.replace("\\", "/")).as_posix() if by == "file" else key
-        if label is not None and found.setdefault(key, label) != label:
-            raise DataError(f"{table}: '{key}' has two classes, {found[key]} and {label}; one is expected.")
-    return found
 
 
 def _of_classes(
@@ -86,14 +58,7 @@ def _of_classes(
             f"{table}: none of {len(places)} volumes has a class by its {by}, such as '{next(iter(places))}'. "
             "Names are relative to data.root; set data.labels."
         )
-    wanted = found if class_names is None else list(class_names)
-    missing = [
-        f"class '{each}' is of no volume in {table} (found: {', '.join(found[:12])}). {did_you_mean(each, found)}".rstrip()
-        for each in wanted
-        if each not in counts
-    ]
-    if missing:
-        raise DataError("\n".join(missing))
+    wanted = chosen_classes(found, class_names, table=table)
     notes = [f"{counts[None]} of {len(places)} volumes have no class in {table.name}."] if counts[None] else []
     if num_unused:
         notes.append(f"{table.name} names {num_unused} {by}s that are not on disk.")
