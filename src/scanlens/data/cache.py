@@ -26,16 +26,27 @@ from numpy.typing import NDArray
 
 from scanlens.data.cache_upkeep import MANIFEST, Hold, make_room, put_in_place, remove_abandoned
 from scanlens.data.duplicates import THUMBNAIL_SIZE, thumbnails
+from scanlens.data.image_facts import FACTS, HASH_BYTES, image_facts, pixel_hash
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import DataError, ImageError
 from scanlens.files import write_json
 from scanlens.types import Quarantined, RawImage, Record
 
-FORMAT = 3  # raise it when the meaning of a stored value changes
+FORMAT = 4  # raise it when the meaning of a stored value changes
 FULL_SCALE = 65535
 CHUNK = 64
 Mask = NDArray[np.uint8]
-Decoded = tuple[NDArray[np.uint16], Mask | None, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What is stored of one image: values uint16 (C, H, W), mask (H, W), thumbnail (48, 48), facts (F,), hash."""
+
+    values: NDArray[np.uint16]
+    mask: Mask | None
+    thumbnail: NDArray[np.float32]
+    facts: NDArray[np.float64]
+    pixel_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class CachedImages:
         masks: uint8 (N, H, W) of zeros and ones; None if no image has a mask.
         has_mask: bool (N,): whether the mask of an image is known. (An empty known mask means that there is no lesion.)
         thumbnails: float32 (N, 48, 48), gray, of the whole picture.
+        facts: float64 (N, F), see `image_facts.FACTS`; NaN for what is not known.
+        pixel_hashes: uint8 (N, 16), equal where decoded pixels are equal.
         kept: place in the list of records of each of the N images.
         quarantined: records that could not be read.
         held: while this object lives, no process removes the entry to make room.
@@ -58,6 +71,8 @@ class CachedImages:
     masks: Mask | None
     has_mask: NDArray[np.bool_]
     thumbnails: NDArray[np.float32]
+    facts: NDArray[np.float64]
+    pixel_hashes: NDArray[np.uint8]
     kept: list[int]
     quarantined: list[Quarantined]
     held: Hold | None = field(default=None, repr=False, compare=False)
@@ -158,7 +173,7 @@ def _make(
 ) -> None:
     """Decode in order, a chunk at a time, appending to raw files; memory does not grow with the number of images."""
 
-    def decode(record: Record) -> Decoded | Quarantined:
+    def decode(record: Record) -> _Decoded | Quarantined:
         try:
             return _decoded(record, read, read_mask, preprocess)
         except ImageError as error:
@@ -172,6 +187,8 @@ def _make(
         (folder / "images.u16").open("wb") as images,
         (folder / "masks.u8").open("wb") as masks,
         (folder / "thumbnails.f32").open("wb") as thumbs,
+        (folder / "facts.f64").open("wb") as facts,
+        (folder / "hashes.u8").open("wb") as hashes,
         ThreadPoolExecutor(num_threads) as pool,
     ):
         for chunk in _chunks(enumerate(records)):
@@ -179,22 +196,24 @@ def _make(
                 if isinstance(result, Quarantined):
                     quarantined.append(result)
                     continue
-                image, mask, thumb = result
-                if shape and image.shape != shape:
-                    reason = f"expected {shape[0]} channels as in the images before it, got {image.shape[0]}"
+                if shape and result.values.shape != shape:
+                    reason = f"expected {shape[0]} channels as in the images before it, got {result.values.shape[0]}"
                     reason += "; set preprocess.channels"
                     quarantined.append(Quarantined(record.id, reason))
                     continue
                 if not shape:
-                    shape = image.shape
+                    shape = result.values.shape
                     _check_space(folder, len(records), shape)
-                images.write(image.tobytes())
-                masks.write((mask if mask is not None else np.zeros(shape[1:], np.uint8)).tobytes())
-                thumbs.write(thumb.astype("<f4").tobytes())
+                mask = result.mask if result.mask is not None else np.zeros(shape[1:], np.uint8)
+                images.write(result.values.tobytes())
+                masks.write(mask.tobytes())
+                thumbs.write(result.thumbnail.astype("<f4").tobytes())
+                facts.write(result.facts.astype("<f8").tobytes())
+                hashes.write(result.pixel_hash)
                 kept.append(place)
-                has_mask.append(mask is not None)
+                has_mask.append(result.mask is not None)
             progress(len(chunk))
-        for file in (images, masks, thumbs):
+        for file in (images, masks, thumbs, facts, hashes):
             file.flush()
             os.fsync(file.fileno())
     if not kept:
@@ -225,6 +244,8 @@ def _sizes(num: int, channels: int, height: int, width: int) -> dict[str, int]:
         "images.u16": 2 * num * channels * height * width,
         "masks.u8": num * height * width,
         "thumbnails.f32": 4 * num * THUMBNAIL_SIZE**2,
+        "facts.f64": 8 * num * len(FACTS),
+        "hashes.u8": num * HASH_BYTES,
     }
 
 
@@ -233,7 +254,7 @@ def _decoded(
     read: Callable[[Record], RawImage],
     read_mask: Callable[[Record], Mask | None] | None,
     preprocess: Preprocess,
-) -> Decoded:
+) -> _Decoded:
     raw = read(record)
     values = preprocess(raw)
     mask_HW = read_mask(record) if read_mask is not None else None
@@ -241,7 +262,7 @@ def _decoded(
         raise ImageError(f"expected a mask of the image's size {raw.pixels.shape[:2]}, got {mask_HW.shape}")
     mask = None if mask_HW is None else preprocess.mask(mask_HW, spacing_mm=raw.spacing_mm)
     stored = np.rint(values * FULL_SCALE).astype(np.uint16)
-    return stored, mask, thumbnails([raw])[0]
+    return _Decoded(stored, mask, thumbnails([raw])[0], image_facts(raw, record.path), pixel_hash(raw))
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -267,6 +288,8 @@ def _opened(entry: Path) -> CachedImages | None:
             masks=masks if has_mask.any() else None,
             has_mask=has_mask,
             thumbnails=np.memmap(entry / "thumbnails.f32", "<f4", "r", shape=(num, THUMBNAIL_SIZE, THUMBNAIL_SIZE)),
+            facts=np.memmap(entry / "facts.f64", "<f8", "r", shape=(num, len(FACTS))),
+            pixel_hashes=np.memmap(entry / "hashes.u8", np.uint8, "r", shape=(num, HASH_BYTES)),
             kept=[int(place) for place in manifest["kept"]],
             quarantined=[Quarantined(str(name), str(reason)) for name, reason in manifest["quarantined"]],
             held=held,

@@ -22,7 +22,7 @@ from scanlens.errors import DataError
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
-FILES = frozenset({MANIFEST, "images.u16", "masks.u8", "thumbnails.f32"})
+FILES = frozenset({MANIFEST, "images.u16", "masks.u8", "thumbnails.f32", "facts.f64", "hashes.u8"})
 ABANDONED_AFTER_S = 24 * 3600
 _FINISHED = re.compile(r"[0-9a-f]{24}")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{24}\.[a-z0-9_]{8}")
