@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
+    Job = Callable[[DictConfig], float | None]
+
 DONE, FAILED, WRONG_CONFIGURATION, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 RUN_ID = "RUN_ID"
 OF_THE_DISK = (
@@ -39,7 +41,7 @@ OF_THE_DISK = (
     errno.EEXIST,
     errno.EIO,
 )
-COMMANDS = ("train", "report", "predict")
+COMMANDS = ("train", "audit", "report", "predict")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
 POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -48,6 +50,7 @@ HELP = """\
 scanlens: train a network on medical images, judge it honestly and explain what it looks at.
 
   scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
+  scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
   scanlens --version
@@ -154,6 +157,8 @@ def _command(arguments: list[str]) -> None:
         sys.stdout.write(f"scanlens {__version__}\n")
     elif name == "train":
         _train(rest)
+    elif name == "audit":
+        _compose_and_run("audit", rest, audit_job)
     elif name == "report":
         _report(rest)
     elif name == "predict":
@@ -208,12 +213,18 @@ def _train(arguments: list[str]) -> None:
     if arguments[:1] == ["--version"]:
         sys.stdout.write(f"scanlens {__version__}\n")
         return
+    _compose_and_run("train", arguments, run_job)
+
+
+def _compose_and_run(name: str, arguments: Sequence[str], job: Job) -> None:
+    """Let Hydra compose conf/<name>.yaml with the words of a command, after they were judged, and run a job with it."""
     options = _parsed(arguments)
+    options.config_name = options.config_name or name
     flags = list(arguments)
     for word in options.overrides:
         flags.remove(word)
-    with _arguments_of_the_process(["train.py", *options.overrides, *flags]):
-        _judge_and_run(options)
+    with _arguments_of_the_process([f"{name}.py", *options.overrides, *flags]):
+        _judge_and_run(options, job)
 
 
 def _parsed(arguments: Sequence[str]) -> Namespace:
@@ -226,7 +237,7 @@ def _parsed(arguments: Sequence[str]) -> Namespace:
     return options
 
 
-def _judge_and_run(options: Namespace) -> None:
+def _judge_and_run(options: Namespace, job: Job) -> None:
     os.environ[RUN_ID] = _run_id(options.overrides)
     is_question = options.hydra_help or options.shell_completion or (options.help and not options.overrides)
     if not is_question:
@@ -237,8 +248,8 @@ def _judge_and_run(options: Namespace) -> None:
     # Hydra would print errors of ours with a traceback, and unexpected ones without most of it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     told: list[ScanlensError] = []
-    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(
-        run_job if _is_multirun(options) else lambda config: _job_that_tells(config, told)
+    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=options.config_name)(
+        job if _is_multirun(options) else lambda config: _job_that_tells(config, told, job)
     )
     try:
         run()
@@ -252,10 +263,10 @@ def _is_multirun(options: Namespace) -> bool:
     return options.multirun or "hydra.mode=MULTIRUN" in options.overrides
 
 
-def _job_that_tells(config: DictConfig, told: list[ScanlensError]) -> float | None:
-    """`run_job`, its error kept for the caller: Hydra would print a line about overrides before it."""
+def _job_that_tells(config: DictConfig, told: list[ScanlensError], job: Job) -> float | None:
+    """A job, its error kept for the caller: Hydra would print a line about overrides before it."""
     try:
-        return run_job(config)
+        return job(config)
     except ScanlensError as error:
         told.append(error)
         return None
@@ -272,14 +283,14 @@ def _run_id(overrides: Sequence[str]) -> str:
 
 
 def _refuse_mistakes(options: Namespace) -> None:
-    from scanlens.config.composing import CONFIG_NAME, Composer
+    from scanlens.config.composing import Composer
     from scanlens.config.precheck import precheck
 
     extra = Path(options.config_dir) if options.config_dir else None
     if extra is not None and not extra.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {extra}"])
     folder = Path(options.config_path) if options.config_path else config_dir()
-    composer = Composer(folder, config_name=options.config_name or CONFIG_NAME, extra_dir=extra)
+    composer = Composer(folder, config_name=options.config_name, extra_dir=extra)
     mistakes = precheck(options.overrides, composer, is_multirun=_is_multirun(options))
     if mistakes:
         raise ConfigError(mistakes)
@@ -297,16 +308,29 @@ def _arguments_of_the_process(words: list[str]) -> Iterator[None]:
 
 def run_job(config: DictConfig) -> float | None:
     """One job, as Hydra starts it here or on a node of a cluster; the monitored value of its best epoch is returned."""
+    values = _checked(config)
+    from scanlens.pipeline import train_run
+
+    return train_run(values)
+
+
+def audit_job(config: DictConfig) -> None:
+    """The audit of what a training would see."""
+    values = _checked(config)
+    from scanlens.pipeline.audit import audit_run
+
+    audit_run(values)
+
+
+def _checked(config: DictConfig) -> dict[str, Any]:
+    """The plain values of one job of Hydra's, all mistakes in them refused together."""
     from hydra.core.hydra_config import HydraConfig
 
     from scanlens.config import check
 
     hydra = HydraConfig.get()
     check(config, choices={str(group): str(option) for group, option in hydra.runtime.choices.items()})
-    values = _settled(config, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
-    from scanlens.pipeline import train_run
-
-    return train_run(values)
+    return _settled(config, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
 
 
 def _settled(config: DictConfig, *, run_dir: str, cwd: str) -> dict[str, Any]:

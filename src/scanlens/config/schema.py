@@ -23,6 +23,7 @@ class RunSchema:
         paths: see `PathsSchema`.
         data: source of images.
         split: who goes to train, val and test.
+        audit: what is looked for in the data before training.
         loader: batches and decoding.
         preprocess: deterministic preparation of an image.
         augment: random changes of training images.
@@ -43,6 +44,7 @@ class RunSchema:
     paths: dict[str, Any]
     data: dict[str, Any]
     split: dict[str, Any]
+    audit: dict[str, Any]
     loader: dict[str, Any]
     preprocess: dict[str, Any]
     augment: dict[str, Any]
@@ -144,4 +146,16 @@ PASSED_BY_CODE: dict[str, frozenset[str]] = {
 }
 
 # Parts without which nothing runs and that a class must stand behind.
-BUILT_PARTS = ("data", "split", "loader", "preprocess", "augment", "balance", "model", "task", "optim", "explain")
+BUILT_PARTS = (
+    "data",
+    "split",
+    "audit",
+    "loader",
+    "preprocess",
+    "augment",
+    "balance",
+    "model",
+    "task",
+    "optim",
+    "explain",
+)

@@ -22,6 +22,7 @@ from scanlens.errors import ConfigError
 ALLOWED: dict[str, tuple[str, ...]] = {
     "data": ("scanlens.data.sources.",),
     "split": ("scanlens.data.splits.",),
+    "audit": ("scanlens.data.audit_plan.",),
     "loader": ("scanlens.data.module.",),
     "preprocess": ("scanlens.data.",),
     "augment": ("scanlens.data.",),

@@ -7,8 +7,6 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,34 +14,22 @@ import pytorch_lightning as pl
 
 from scanlens import provenance
 from scanlens.config import build, freeze
-from scanlens.data.cache import CachedImages, build_cache
-from scanlens.data.duplicates import near_duplicate_groups
-from scanlens.data.preprocess import Preprocess
-from scanlens.data.splits import SplitPlan, SplitTable, make_splits
+from scanlens.data.splits import SplitTable
 from scanlens.errors import ConfigError, DataError, did_you_mean
 from scanlens.files import write_csv, write_json
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
+from scanlens.pipeline.decode import Listed, decode
+from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage import check_lineage
-from scanlens.pipeline.progress import progress_bar
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.runs import Config, Run
-from scanlens.types import SPLITS, Quarantined, Record
+from scanlens.types import SPLITS
 
 log = logging.getLogger(__name__)
 STATISTICS_CHUNK = 256
 UNEQUAL = 1.5  # times as many images of the most frequent class as of the rarest
 COMPARES_CLASSES = ("val/auroc", "val/auprc")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What a source gave: images in the cache, and who they belong to."""
-
-    source: Any
-    records: list[Record]
-    images: CachedImages
-    preprocess: Preprocess
 
 
 def prepare(config: Config, run: Run) -> None:
@@ -55,8 +41,8 @@ def prepare(config: Config, run: Run) -> None:
     """
     config = copy.deepcopy(config)
     hardware = settle_hardware(config["trainer"], model=config["model"])
-    listed = _decode(config, hardware)
-    table = _split(config, listed)
+    listed = decode(config, accelerator=hardware["accelerator"])
+    table = divide(config, listed).table
     facts = _facts(config, listed, table, hardware)
     facts["warnings"] += check_lineage(config, table, data_fingerprint=listed.source.fingerprint())
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -84,75 +70,6 @@ def prepare(config: Config, run: Run) -> None:
 
 def _fell_back(config: Config, summary: Config) -> bool:
     return config["model"].get("weights") == "auto" and not summary["is_pretrained"]
-
-
-def _decode(config: Config, hardware: Config) -> Listed:
-    source = build(config["data"])
-    records = [record for record in source.records() if record.target is not None or is_reconstruction(config)]
-    if not records:
-        raise DataError(f"data={source.name}: no images were found under {source.root}. Check data.root.")
-    partners = config["model"].get("partners", {})
-    wanted: Preprocess = build(config["preprocess"])
-    size = wanted.size or _preferred_size(source, partners, hardware["accelerator"])
-    channels = wanted.channels or _num_channels(source, records)
-    preprocess = wanted.resolved(size=size, channels=channels)
-    loader = build(config["loader"])
-    with progress_bar("decoding images", total=len(records)) as advance:
-        images = build_cache(
-            records,
-            read=source.read,
-            read_mask=source.read_mask,
-            preprocess=preprocess,
-            folder=Path(config["paths"]["cache"]),
-            fingerprint=source.fingerprint(),
-            progress=advance,
-        )
-    _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
-    kept = [records[i] for i in images.kept]
-    return Listed(source, kept, images, preprocess)
-
-
-def _preferred_size(source: Any, partners: Config, accelerator: str) -> int:
-    own = getattr(source, "preferred_size", None)
-    return int(own or partners.get("size_gpu" if accelerator == "gpu" else "size_cpu") or 64)
-
-
-def _num_channels(source: Any, records: Sequence[Record]) -> int:
-    if source.color == "gray":
-        return 1
-    if source.color == "rgb":
-        return 3
-    pixels = source.read(records[0]).pixels
-    return 1 if pixels.ndim == 2 else pixels.shape[2]
-
-
-def _refuse_too_many_bad(bad: Sequence[Quarantined], *, num: int, limit: float) -> None:
-    if not bad:
-        return
-    shown = "; ".join(f"{q.id}: {q.reason}" for q in bad[:3])
-    log.warning("%d of %d images cannot be read and are left out (quarantine.csv), such as %s", len(bad), num, shown)
-    if len(bad) > limit * num:
-        raise DataError(
-            f"{len(bad)} of {num} images cannot be read, more than the share of {limit:g} that is allowed "
-            f"(such as {shown}). Mend or remove them, or raise loader.max_quarantined_share."
-        )
-
-
-def _split(config: Config, listed: Listed) -> SplitTable:
-    plan: SplitPlan = build(config["split"])
-    if not _wants_near_duplicates(plan, listed):
-        return make_splits(listed.records, plan=plan, seed=config["seed"])
-    found = near_duplicate_groups(listed.images.thumbnails)
-    groups = {record.id: number for record, number in zip(listed.records, found.group_N.tolist(), strict=True)}
-    table = make_splits(listed.records, plan=plan, seed=config["seed"], groups=groups)
-    return SplitTable(table.rows, table.notes + found.notes)
-
-
-def _wants_near_duplicates(plan: SplitPlan, listed: Listed) -> bool:
-    if plan.by == "near_duplicates":
-        return True
-    is_sensible = getattr(listed.source, "look_for_duplicates", True)  # digits of different writers look alike
-    return plan.by == "auto" and is_sensible and any(record.patient is None for record in listed.records)
 
 
 def _facts(config: Config, listed: Listed, table: SplitTable, hardware: Config) -> Config:

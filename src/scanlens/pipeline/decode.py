@@ -1,0 +1,91 @@
+"""From a configuration to images in the cache: what training and audit do first, alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scanlens.config import build
+from scanlens.data.cache import CachedImages, build_cache
+from scanlens.data.preprocess import Preprocess
+from scanlens.errors import DataError
+from scanlens.pipeline.build import is_reconstruction
+from scanlens.pipeline.progress import progress_bar
+from scanlens.runs import Config
+from scanlens.types import Quarantined, Record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a source gave: images in the cache, and who they belong to."""
+
+    source: Any
+    records: list[Record]
+    images: CachedImages
+    preprocess: Preprocess
+
+
+def decode(config: Config, *, accelerator: str) -> Listed:
+    """List the images of a configured source and decode them once; the cache may have them already.
+
+    Args:
+        config: plain and checked.
+        accelerator: "cpu" or "gpu", which decides the size of images where nothing else does.
+
+    Raises:
+        DataError: if there are no images, or too many cannot be read.
+    """
+    source = build(config["data"])
+    records = [record for record in source.records() if record.target is not None or is_reconstruction(config)]
+    if not records:
+        raise DataError(f"data={source.name}: no images were found under {source.root}. Check data.root.")
+    partners = config["model"].get("partners", {})
+    wanted: Preprocess = build(config["preprocess"])
+    size = wanted.size or _preferred_size(source, partners, accelerator)
+    channels = wanted.channels or _num_channels(source, records)
+    preprocess = wanted.resolved(size=size, channels=channels)
+    loader = build(config["loader"])
+    with progress_bar("decoding images", total=len(records)) as advance:
+        images = build_cache(
+            records,
+            read=source.read,
+            read_mask=source.read_mask,
+            preprocess=preprocess,
+            folder=Path(config["paths"]["cache"]),
+            fingerprint=source.fingerprint(),
+            progress=advance,
+        )
+    _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
+    kept = [records[i] for i in images.kept]
+    return Listed(source, kept, images, preprocess)
+
+
+def _preferred_size(source: Any, partners: Config, accelerator: str) -> int:
+    own = getattr(source, "preferred_size", None)
+    return int(own or partners.get("size_gpu" if accelerator == "gpu" else "size_cpu") or 64)
+
+
+def _num_channels(source: Any, records: Sequence[Record]) -> int:
+    if source.color == "gray":
+        return 1
+    if source.color == "rgb":
+        return 3
+    pixels = source.read(records[0]).pixels
+    return 1 if pixels.ndim == 2 else pixels.shape[2]
+
+
+def _refuse_too_many_bad(bad: Sequence[Quarantined], *, num: int, limit: float) -> None:
+    if not bad:
+        return
+    shown = "; ".join(f"{q.id}: {q.reason}" for q in bad[:3])
+    log.warning("%d of %d images cannot be read and are left out (quarantine.csv), such as %s", len(bad), num, shown)
+    if len(bad) > limit * num:
+        raise DataError(
+            f"{len(bad)} of {num} images cannot be read, more than the share of {limit:g} that is allowed "
+            f"(such as {shown}). Mend or remove them, or raise loader.max_quarantined_share."
+        )
