@@ -24,7 +24,8 @@ from scanlens.errors import RunError
 from scanlens.report.cases import explained_cases, methods
 from scanlens.report.facts import quarantine_table
 from scanlens.report.folder import RunFolder, read_run
-from scanlens.report.page import NOTICE, TEMPLATES, ReportWriter, build_report, render
+from scanlens.report.html import NOTICE, TEMPLATES
+from scanlens.report.page import ReportWriter, build_report, render
 from scanlens.report.sentences import cautions, findings
 from scanlens.report.tables import metric_table
 

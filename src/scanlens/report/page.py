@@ -1,31 +1,25 @@
 """`report/index.html`: one self-contained page, written from a run folder alone.
 
-The page asks for nothing: pictures are inlined, there is no script, and its content security policy forbids
-everything but inlined pictures and its one style sheet (by hash). The same run folder gives the same bytes.
+The page asks for nothing (see `html`). The same run folder gives the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-import scanlens
 from scanlens.errors import RunError
 from scanlens.files import write_text
 from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
+from scanlens.report.html import rendered
 from scanlens.report.tiles import tiles
 from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
 
-NOTICE = "Research software. Not a medical device. Not for diagnosis."
 DEFAULT_CASES = 12
-TEMPLATES = Path(__file__).parent / "templates"
 _LEVELS = (("patient", "per patient"), ("slice", "per image"))
 
 
@@ -74,30 +68,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["not_assessed"] = NOT_ASSESSED
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("index.html.j2").render(
-        css=Markup(css),
-        policy=_policy(css),
-        notice=NOTICE,
-        version=scanlens.__version__,
-        **_head(run),
-        **_body(run),
-        **_explanations(run, max_cases),
-    )
-
-
-def _policy(css: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return rendered("index.html.j2", **_head(run), **_body(run), **_explanations(run, max_cases))
 
 
 def _head(run: RunFolder) -> dict[str, Any]:

@@ -39,6 +39,13 @@ def display_scale(maps: Sequence[Array]) -> float:
     return scale if scale > 0 else float(pooled.max())
 
 
+def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write (H, W) or (H, W, 3) as a PNG without metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
+    write_bytes(path, buffer.getvalue())
+
+
 def scan_png(scan: Array, path: Path) -> None:
     """Write a scan as it went into the network, alone and without marks, at least 320 pixels wide (bicubic).
 
@@ -47,7 +54,7 @@ def scan_png(scan: Array, path: Path) -> None:
         path: of the PNG.
     """
     pixels = _enlarge(_as_channels(scan), Image.Resampling.BICUBIC)
-    _write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
+    write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
 
 
 def overlay_png(
@@ -92,7 +99,7 @@ def overlay_png(
         _stamp(image, UNINFORMATIVE)
     else:
         _mark_peak(image, np.abs(strength) if is_two_sided else strength)
-    _write_png(np.asarray(image), path)
+    write_png(np.asarray(image), path)
 
 
 def filters_png(filters_NCHW: Array, path: Path) -> None:
@@ -109,7 +116,7 @@ def filters_png(filters_NCHW: Array, path: Path) -> None:
         tiles = [np.moveaxis(one, 0, -1) for one in shown[:MAX_TILES]]
     else:
         tiles = [np.repeat(one[..., None], 3, axis=-1) for one in shown.reshape(-1, *filters.shape[2:])[:MAX_TILES]]
-    _write_png(_mosaic(tiles, tile_width=44), path)
+    write_png(_mosaic(tiles, tile_width=44), path)
 
 
 def feature_maps_png(maps_CHW: Array, path: Path) -> None:
@@ -120,7 +127,7 @@ def feature_maps_png(maps_CHW: Array, path: Path) -> None:
     low, high = np.percentile(maps, [0.5, 99.5])
     shown = np.clip((maps - low) / (high - low), 0, 1) if high > low else np.zeros_like(maps)
     tiles = [np.repeat(one[..., None], 3, axis=-1) for one in shown[:MAX_TILES]]
-    _write_png(_mosaic(tiles, tile_width=88), path)
+    write_png(_mosaic(tiles, tile_width=88), path)
 
 
 def save_map(path: Path, *, map: Array, cells: Array, covered: NDArray[np.bool_], scan: Array) -> None:
@@ -248,9 +255,3 @@ def _mosaic(tiles: Sequence[Array], *, tile_width: int, gap: int = 3) -> NDArray
 
 def _to_uint8(pixels: Array) -> NDArray[np.uint8]:
     return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.uint8)
-
-
-def _write_png(pixels: NDArray[np.uint8], path: Path) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
-    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,44 @@
+"""Rows of small pictures side by side, for looking at what an audit found.
+
+Equal arrays give equal bytes, and no picture holds metadata. Axes: H, W pixels; C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scanlens.report.pictures import write_png
+
+TILE = 96
+GAP = 4
+GROUND = 40  # gray between tiles, of 255
+
+
+def row_png(images: Sequence[NDArray[np.floating]], path: Path) -> None:
+    """Write pictures side by side, each enlarged or reduced to a square of 96 pixels.
+
+    Args:
+        images: (C, H, W) in [0, 1]; of one channel gray, of three red, green and blue, of others the first.
+        path: of the PNG.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if not images:
+        raise ValueError("at least one picture is expected")
+    sheet = np.full((TILE, len(images) * (TILE + GAP) - GAP, 3), GROUND, np.uint8)
+    for place, one in enumerate(images):
+        left = place * (TILE + GAP)
+        sheet[:, left : left + TILE] = _tile(one)
+    write_png(sheet, path)
+
+
+def _tile(image_CHW: NDArray[np.floating]) -> NDArray[np.uint8]:
+    shown = image_CHW if image_CHW.shape[0] == 3 else np.repeat(image_CHW[:1], 3, axis=0)
+    pixels = np.rint(np.clip(np.moveaxis(shown, 0, -1), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.BICUBIC))
