@@ -176,9 +176,12 @@ def _report(arguments: Sequence[str]) -> None:
         sys.stdout.write(REPORT_HELP)
         return
     given = _pairs("report", arguments, required=("run",))
+    from scanlens.report.audit_page import build_audit_page
     from scanlens.report.page import build_report
 
-    sys.stdout.write(f"{build_report(Path(given['run'][-1]))}\n")
+    run_dir = Path(given["run"][-1])
+    build_audit_page(run_dir)
+    sys.stdout.write(f"{build_report(run_dir)}\n")
 
 
 def _predict(arguments: Sequence[str]) -> None:

@@ -16,13 +16,15 @@ from scanlens import provenance
 from scanlens.config import build, freeze
 from scanlens.data.splits import SplitTable
 from scanlens.errors import ConfigError, DataError, did_you_mean
-from scanlens.files import write_csv, write_json
+from scanlens.files import write_json
 from scanlens.models.weights import save_weights
+from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage import check_lineage
 from scanlens.pipeline.summary import chosen_lines
+from scanlens.report.audit import warnings as audit_warnings
 from scanlens.runs import Config, Run
 from scanlens.types import SPLITS
 
@@ -42,9 +44,14 @@ def prepare(config: Config, run: Run) -> None:
     config = copy.deepcopy(config)
     hardware = settle_hardware(config["trainer"], model=config["model"])
     listed = decode(config, accelerator=hardware["accelerator"])
-    table = divide(config, listed).table
+    division = divide(config, listed)
+    table = division.table
     facts = _facts(config, listed, table, hardware)
     facts["warnings"] += check_lineage(config, table, data_fingerprint=listed.source.fingerprint())
+    if build(config["audit"]).enabled:
+        found = audit(config, listed, division, run)
+        refuse_leaks(config, found)
+        facts["warnings"] += audit_warnings(found)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     network = build_network(config, facts=facts)
     facts["model_arguments"] = network.rebuild_arguments()
@@ -59,9 +66,7 @@ def prepare(config: Config, run: Run) -> None:
         facts["warnings"].append(f"The network starts without pretrained weights: {network.weights_note}")
     run.checkpoints.mkdir(parents=True, exist_ok=True)
     save_weights(run.initial_weights_file, network)
-    write_csv(
-        run.quarantine_file, ["id", "reason"], [{"id": q.id, "reason": q.reason} for q in listed.images.quarantined]
-    )
+    write_quarantine(run, listed)
     table.write(run.split_file)
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)

@@ -20,6 +20,7 @@ from scanlens.errors import RunError
 
 MAX_FILE_MIB = 256
 SCHEMA_VERSION = 1
+AUDIT_VERSION = 1
 Row = dict[str, str]
 
 
@@ -37,6 +38,7 @@ class RunFolder:
         predictions: rows of predictions/test.csv.
         explanations: contents of explanations/cases.json, or None.
         quarantine: rows of quarantine.csv.
+        audit: contents of audit.json, or None.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class RunFolder:
     predictions: list[Row]
     explanations: dict[str, Any] | None
     quarantine: list[Row]
+    audit: dict[str, Any] | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -94,7 +97,26 @@ def read_run(run_dir: Path) -> RunFolder:
         predictions=_csv(run_dir / "predictions" / "test.csv"),
         explanations=_required_json(cases) if cases.is_file() else None,
         quarantine=_csv(run_dir / "quarantine.csv"),
+        audit=read_audit(run_dir),
     )
+
+
+def read_audit(run_dir: Path) -> dict[str, Any] | None:
+    """The contents of audit.json; None if the data were not audited.
+
+    Raises:
+        RunError: if it cannot be understood.
+    """
+    path = run_dir / "audit.json"
+    if not path.is_file():
+        return None
+    content = _required_json(path)
+    version = content.get("schema_version")
+    if version != AUDIT_VERSION:
+        raise RunError(
+            f"{path}: expected schema_version {AUDIT_VERSION}, got {version!r}. Audit the data again with this version."
+        )
+    return content
 
 
 def method_title(run: RunFolder, name: str) -> str:

@@ -13,6 +13,8 @@ from markupsafe import Markup
 from scanlens.errors import RunError
 from scanlens.files import write_text
 from scanlens.report import charts, facts, sentences, tables
+from scanlens.report.audit import checks
+from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
 from scanlens.report.html import rendered
@@ -38,7 +40,10 @@ class ReportWriter:
 
     def write(self, run_dir: Path) -> Path | None:
         """Write the page of this run and return where it lies; None if no page is wanted."""
-        return build_report(run_dir, max_cases=self.max_cases) if self.enabled else None
+        if not self.enabled:
+            return None
+        build_audit_page(run_dir)
+        return build_report(run_dir, max_cases=self.max_cases)
 
 
 def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | None = None) -> Path:
@@ -78,6 +83,7 @@ def _head(run: RunFolder) -> dict[str, Any]:
     contents = [
         ("summary", "Summary"),
         ("data", "Data and training"),
+        ("audit", "Audit"),
         ("learning", "Learning curves"),
         ("results", "Results"),
     ]
@@ -115,6 +121,8 @@ def _body(run: RunFolder) -> dict[str, Any]:
         "counts": facts.count_table(run),
         "counts_chart": _markup(charts.class_counts(mapping(run.facts.get("counts")), run.class_names)),
         "quarantine": facts.quarantine_table(run),
+        "audit_checks": checks(run.audit) if run.audit else [],
+        "overrides": [str(one) for one in sequence(mapping(run.audit).get("overrides"))],
         "chosen": without_paths("\n".join(str(line) for line in sequence(run.facts.get("chosen")))),
         "curves": [
             Markup(svg) for svg in charts.learning_curves(run.epochs, best_epoch=None if best is None else int(best))

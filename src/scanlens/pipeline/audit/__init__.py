@@ -1,0 +1,93 @@
+"""The audit: what is wrong with the data before a network learns it. At the head of every training run, and alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from scanlens.config import build
+from scanlens.data.audit_plan import AuditPlan
+from scanlens.errors import DataError
+from scanlens.files import write_csv, write_json
+from scanlens.pipeline.audit.copies import copies_part
+from scanlens.pipeline.audit.listing import listed_groups
+from scanlens.pipeline.decode import Listed, decode
+from scanlens.pipeline.division import Division, divide
+from scanlens.report.audit import console_audit, leak_sentences
+from scanlens.report.audit_page import build_audit_page
+from scanlens.report.folder import AUDIT_VERSION
+from scanlens.runs import Config, Run
+
+log = logging.getLogger(__name__)
+
+
+def audit_run(config: Config) -> None:
+    """What `scanlens audit` does: list, decode, divide as training would, and tell what was found.
+
+    Raises:
+        DataError: if the data cannot be used as a whole; with audit.on_leak=error, if a copy lies in two splits.
+    """
+    from scanlens.pipeline import only_writer
+    from scanlens.pipeline.build import settle_hardware
+
+    run = Run(Path(config["run_dir"]).resolve())
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(run.folder):
+        hardware = settle_hardware(config["trainer"], model=config["model"])
+        listed = decode(config, accelerator=hardware["accelerator"])
+        write_quarantine(run, listed)
+        division = divide(config, listed)
+        division.table.write(run.split_file)
+        result = audit(config, listed, division, run)
+        page = build_audit_page(run.folder)
+        log.info("%s\n\n%-8s %s", console_audit(run.folder), "report", page)
+        refuse_leaks(config, result)
+
+
+def write_quarantine(run: Run, listed: Listed) -> None:
+    """Write `quarantine.csv`: what could not be read, and why."""
+    rows = [{"id": one.id, "reason": one.reason} for one in listed.images.quarantined]
+    write_csv(run.quarantine_file, ["id", "reason"], rows)
+
+
+def audit(config: Config, listed: Listed, division: Division, run: Run) -> Config:
+    """Look for everything and write audit.json, lists and pictures into a run folder.
+
+    Returns:
+        The contents of audit.json.
+    """
+    plan: AuditPlan = build(config["audit"])
+    splits: Sequence[str | None] = [row.split for row in division.table.rows]
+    patients = {record.patient for record in listed.records if record.patient}
+    known = all(record.patient for record in listed.records)
+    result = {
+        "schema_version": AUDIT_VERSION,
+        "name": listed.source.name,
+        "num_images": len(listed.records),
+        "num_quarantined": len(listed.images.quarantined),
+        "num_patients": len(patients) if known else None,
+        "num_known_patients": len(patients),
+        "on_leak": plan.on_leak,
+        "overrides": division.overrides,
+        "notes": division.table.notes,
+        "duplicates": copies_part(listed, division, splits)
+        | listed_groups(listed, division, splits, folder=run.folder / "audit", most=plan.most_listed),
+    }
+    write_json(run.folder / "audit.json", result)
+    return result
+
+
+def refuse_leaks(config: Config, result: Config) -> None:
+    """Stop where copies lie in two splits and `audit.on_leak` says so.
+
+    Raises:
+        DataError: with what leaks and what to do.
+    """
+    told = leak_sentences(result)
+    if told and config["audit"]["on_leak"] == "error":
+        raise DataError(
+            "audit.on_leak=error, and the split leaks:\n"
+            + "\n".join(f"  - {one}" for one in told)
+            + "\nSet audit.on_leak=fix to keep copies on one side, or audit.on_leak=warn to go on as it is."
+        )

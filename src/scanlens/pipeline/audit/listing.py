@@ -1,0 +1,123 @@
+"""Groups of copies as a reader wants them: the worst first, each with a row of pictures, all in a table.
+
+Legend of axes: N images.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlens.data.cache import FULL_SCALE
+from scanlens.files import write_csv
+from scanlens.pipeline.audit.copies import members, near_groups
+from scanlens.pipeline.decode import Listed
+from scanlens.pipeline.division import Division
+from scanlens.report.sheets import row_png
+from scanlens.types import SPLITS
+
+MOST_IN_A_ROW = 6
+COLUMNS = ("kind", "group", "index", "id", "target", "split", "given")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Images that belong together.
+
+    Args:
+        kind: copy or near.
+        number: of the group, among those of its kind.
+        indices: of its images.
+        crosses: whether it lies in two splits, final or given.
+        conflict: whether its images are of several classes.
+    """
+
+    kind: str
+    number: int
+    indices: list[int]
+    crosses: bool
+    conflict: bool
+
+
+def listed_groups(
+    listed: Listed, division: Division, splits: Sequence[str | None], *, folder: Path, most: int
+) -> dict[str, Any]:
+    """Write `copies.csv` and pictures of the first groups; the part of audit.json that names them.
+
+    Args:
+        listed, division: the images and their groups.
+        splits: final split of each image.
+        folder: for the table and the pictures.
+        most: groups that are drawn; the table holds all.
+    """
+    kinds = {"copy": division.copy_N, "near": near_groups(division, num=len(listed.records))}
+    found = [
+        _described(listed, splits, kind, number, indices)
+        for kind, group_N in kinds.items()
+        if group_N is not None
+        for number, indices in by_group(group_N).items()
+    ]
+    found.sort(key=lambda one: (not one.conflict, not one.crosses, one.kind, -len(one.indices), one.number))
+    write_csv(folder / "copies.csv", COLUMNS, (row for one in found for row in _rows(listed, splits, one)))
+    shown = []
+    for one in found[:most]:
+        chosen = _to_show(one.indices, splits)
+        name = f"{one.kind}-{one.number:05d}.png"
+        row_png([shown_image(listed, i) for i in chosen], folder / name)
+        shown.append(
+            {
+                "kind": one.kind,
+                "group": one.number,
+                "num": len(one.indices),
+                "crosses": one.crosses,
+                "conflict": one.conflict,
+                "members": members(listed.records, splits, chosen),
+                "picture": name,
+            }
+        )
+    return {"num_groups": len(found), "groups": shown}
+
+
+def by_group(group_N: NDArray[np.int64]) -> Mapping[int, list[int]]:
+    """Indices of each group, without those below 0."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(group_N.tolist()):
+        if group >= 0:
+            found[group].append(index)
+    return found
+
+
+def shown_image(listed: Listed, index: int) -> NDArray[np.float32]:
+    """(C, H, W) in [0, 1], as prepared for the network."""
+    return listed.images.images[index].astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def _described(listed: Listed, splits: Sequence[str | None], kind: str, number: int, indices: list[int]) -> _Group:
+    records = [listed.records[i] for i in indices]
+    final, given = {splits[i] for i in indices} - {None}, {record.split for record in records} - {None}
+    targets = {record.target for record in records} - {None}
+    return _Group(kind, number, indices, len(final) > 1 or len(given) > 1, len(targets) > 1)
+
+
+def _to_show(indices: Sequence[int], splits: Sequence[str | None]) -> list[int]:
+    """A few images of a group, of each split in turn."""
+    of_split = {name: [i for i in indices if splits[i] == name] for name in (*SPLITS, None)}
+    chosen: list[int] = []
+    while len(chosen) < min(MOST_IN_A_ROW, len(indices)):
+        for rest in of_split.values():
+            if rest and len(chosen) < MOST_IN_A_ROW:
+                chosen.append(rest.pop(0))
+    return chosen
+
+
+def _rows(listed: Listed, splits: Sequence[str | None], one: _Group) -> list[dict[str, Any]]:
+    return [
+        {"kind": one.kind, "group": one.number, "id": listed.records[member["index"]].id, **member}
+        for member in members(listed.records, splits, one.indices)
+    ]
