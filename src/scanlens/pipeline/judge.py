@@ -14,8 +14,8 @@ from scanlens.callbacks.case_choice import choose_classified, choose_scored
 from scanlens.callbacks.explanations import ExplanationWriter
 from scanlens.callbacks.predictions import PredictionWriter, classification_columns, index_of, named_columns
 from scanlens.config import build
-from scanlens.data.duplicates import standardized
 from scanlens.data.module import ScanData
+from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.nearest import nearest_neighbor_scores
 from scanlens.evaluation.reconstruction import evaluate_reconstruction
@@ -144,8 +144,8 @@ def _nearest_neighbor(run: Run, data: ScanData) -> Config | None:
     train, test = run.indices("train"), run.indices("test")
     if not train or not test:
         return None
-    thumbs, target = standardized(data.thumbnails()), data.targets_N
-    return nearest_neighbor_scores(thumbs[train], target[train], thumbs[test], target[test])
+    rows, target = partial(ThumbnailRows, data.cached.thumbnails), data.targets_N
+    return nearest_neighbor_scores(rows(train), target[train], rows(test), target[test])
 
 
 def _localization(run: Run) -> Config | None:
