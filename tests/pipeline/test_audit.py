@@ -80,7 +80,7 @@ def test_leaks_of_the_given_split_are_named_and_mended(audited: tuple[Path, str]
 
 def test_the_page_shows_the_groups_without_names_of_files(audited: tuple[Path, str]) -> None:
     page = (audited[0] / "outputs/r/report/audit.html").read_text(encoding="utf-8")
-    assert "Exact copies, 2 images: in two splits, two labels" in page
+    assert "Exact copies, 2 images: in two splits as given, two labels" in page
     assert page.count("data:image/") >= 3
     assert "Testing/" not in page
     assert "<script" not in page
