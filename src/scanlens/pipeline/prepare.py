@@ -25,6 +25,7 @@ from scanlens.files import write_csv, write_json
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.lineage import check_lineage
+from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.progress import progress_bar
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.runs import Config, Run
@@ -77,6 +78,8 @@ def prepare(config: Config, run: Run) -> None:
         run.quarantine_file, ["id", "reason"], [{"id": q.id, "reason": q.reason} for q in listed.images.quarantined]
     )
     table.write(run.split_file)
+    if places := places_in_volumes(listed.records):
+        write_csv(run.volumes_file, list(places[0]), places)
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)
     freeze(config | {"facts": facts}, run.folder)
@@ -251,6 +254,7 @@ def _check_classes(config: Config, names: Sequence[str], counts: Mapping[str, Ma
         raise DataError(
             f"classification needs two classes, found {list(names)}. Use model=autoencoder for one kind of image."
         )
+    positive_class(config, names)
     empty = [name for name in names if counts["train"][name] == 0]
     if empty:
         raise DataError(
