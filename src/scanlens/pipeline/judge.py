@@ -66,6 +66,7 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 group_of={int(row["index"]): row["group"] for row in run.split_rows},
                 class_names=names,
                 read=data.image_and_mask,
+                place_of=run.place_of,
                 note=_note(names),
                 seed=run.config["seed"],
             )
