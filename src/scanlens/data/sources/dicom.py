@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scanlens.data.dicom_files import MAX_BYTES
 from scanlens.data.dicom_pixels import Window, read_frame
 from scanlens.data.image_io import as_color
-from scanlens.data.sources.dicom_series import Slice, in_order, list_slices, pseudonym
+from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices, pseudonym
 from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
 from scanlens.data.sources.layout import find_layout
 from scanlens.data.sources.listing import existing_root, files_below, fingerprint_of
@@ -184,12 +184,7 @@ def _chosen(
     slices: Sequence[Slice], modality: str | None, pattern: re.Pattern[str] | None, notes: list[str]
 ) -> list[Slice]:
     """Of the modality and the series asked for; what cannot be read stays, to be quarantined."""
-    kept = [
-        s
-        for s in slices
-        if not s.is_readable
-        or ((modality is None or s.modality == modality) and (pattern is None or pattern.search(s.description)))
-    ]
+    kept = [each for each in slices if is_asked_for(each, modality, pattern)]
     if len(kept) < len(slices):
         notes.append(f"{len(slices) - len(kept)} images are of other modalities or series and were left out.")
     return kept

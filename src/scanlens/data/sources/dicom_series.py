@@ -112,6 +112,12 @@ def list_slices(
     return kept, left_out
 
 
+def is_asked_for(one: Slice, modality: str | None, pattern: re.Pattern[str] | None) -> bool:
+    """Of the modality and the series asked for; what cannot be read is, so that its reason is told."""
+    is_fitting = modality is None or one.modality == modality
+    return not one.is_readable or (is_fitting and (pattern is None or bool(pattern.search(one.description))))
+
+
 def in_order(slices: Sequence[Slice], every: int) -> list[Slice]:
     """Series in the order of their first file, slices by position (else number), each n-th of a series; `place` counts them."""
     series: dict[str, list[Slice]] = {}
