@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.data.dicom_files import MAX_BYTES
-from scanlens.data.dicom_pixels import Window, read_frame
+from scanlens.data.dicom_pixels import read_frame
+from scanlens.data.dicom_voi import Window
 from scanlens.data.image_io import as_color
 from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices, pseudonym
 from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
@@ -41,7 +42,8 @@ class DicomSource:
         modality: only this modality, such as MR; None for all.
         series_description_pattern: regular expression; only series whose description has a match. None for all.
         every: take each n-th slice of a series; 1 for all.
-        window: "header": the window of the header where there is one, else percentiles; "percentile": always these.
+        window: "header": the VOI LUT table or the window of the header where there is one (see `dicom_voi`), else percentiles;
+            "percentile": always these.
         color: gray or rgb; None to find out from the headers.
         sides_matter: left and right must not be exchanged.
         look_for_duplicates: whether near-duplicates are looked for where no patient is known.

@@ -23,6 +23,7 @@ from scanlens.data.dicom_files import (
     IDENTITY,
     IMAGE,
     MAX_BYTES,
+    functional_group,
     has_dicom_head,
     numbers,
     opened,
@@ -31,7 +32,7 @@ from scanlens.data.dicom_files import (
     text,
     whole,
 )
-from scanlens.data.dicom_pixels import check_size, group_of, spacing_of
+from scanlens.data.dicom_pixels import check_size, spacing_of
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.errors import ImageError
 
@@ -176,8 +177,8 @@ def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> Sli
 
 def _position(header: Dataset, frame: int) -> float | None:
     """Along the normal of the slice in mm, from ImagePositionPatient and ImageOrientationPatient (PS3.3 C.7.6.2)."""
-    own_position = group_of(header, frame, "PlanePositionSequence")
-    own_orientation = group_of(header, frame, "PlaneOrientationSequence")
+    own_position = functional_group(header, frame, "PlanePositionSequence")
+    own_orientation = functional_group(header, frame, "PlaneOrientationSequence")
     position = numbers(own_position, "ImagePositionPatient", count=3) or numbers(
         header, "ImagePositionPatient", count=3
     )
