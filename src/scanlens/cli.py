@@ -41,6 +41,7 @@ OF_THE_DISK = (
     errno.EEXIST,
     errno.EIO,
 )
+MAPPED_SLICES = 3
 COMMANDS = ("train", "audit", "report", "predict")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -52,7 +53,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
   scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
-  scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
+  scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
   scanlens --version
 
 For research, not for diagnosis.
@@ -66,11 +67,14 @@ Write outputs/RUN_ID/report/index.html again from what lies in the run folder; n
 """
 
 PREDICT_HELP = """\
-scanlens predict run=outputs/RUN_ID path=IMAGE_OR_FOLDER [path=...]
+scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3]
 
-Judge new images with the best weights of a finished run, prepared as in its training. Writes, below outputs/RUN_ID/new,
-predictions.csv (one row per image, with a probability per class or the reason why it cannot be read), and the scan and
-heat maps of each image.
+Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
+as in its training. Writes, below outputs/RUN_ID/new,
+  predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read
+  patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
+                    are hashed
+and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
 
 For research, not for diagnosis.
 """
@@ -188,14 +192,21 @@ def _predict(arguments: Sequence[str]) -> None:
     if _asks_for_help(arguments):
         sys.stdout.write(PREDICT_HELP)
         return
-    given = _pairs("predict", arguments, required=("run", "path"))
+    given = _pairs("predict", arguments, required=("run", "path"), optional=("maps",))
+    maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
+    if not (maps.isdecimal() and len(maps) <= 6):
+        raise ConfigError(
+            [f"maps: how many slices of a volume get a map, a whole number from 0, is expected, got '{maps}'"]
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
 
-    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]])
+    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
 
 
-def _pairs(command: str, arguments: Sequence[str], *, required: Sequence[str]) -> dict[str, list[str]]:
+def _pairs(
+    command: str, arguments: Sequence[str], *, required: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """`name=value` words, in which a name may come several times."""
     found: dict[str, list[str]] = {}
     mistakes = []
@@ -203,8 +214,8 @@ def _pairs(command: str, arguments: Sequence[str], *, required: Sequence[str]) -
         name, equals, value = word.partition("=")
         if not (equals and value):
             mistakes.append(f"'{word}' is not of the form name=value, such as {required[0]}=...")
-        elif name not in required:
-            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, required)}")
+        elif name not in (known := (*required, *optional)):
+            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, known)}")
         found.setdefault(name, []).append(value)
     mistakes += [f"scanlens {command} needs {name}=..." for name in required if name not in found]
     if mistakes:

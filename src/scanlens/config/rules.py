@@ -80,6 +80,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _run_id(config)
     yield from _ranges(config)
     yield from _split(config)
+    yield from _patient_top_k(config)
     yield from _class_names(config)
     yield from _balance(config)
     yield from _monitor(config)
@@ -122,6 +123,19 @@ def _split(config: Values) -> Iterator[Mistake]:
         yield (
             "split.fold",
             f"split.fold counts from 0, so with split.folds={folds} it is at most {folds - 1}, got {fold}",
+        )
+
+
+def _patient_top_k(config: Values) -> Iterator[Mistake]:
+    given = _at(config, "callbacks.patient_top_k")
+    if not isinstance(given, list):
+        return
+    wrong = [k for k in given if _is_number(k) and not (k >= 1 if isinstance(k, int) else 0 < k < 1)]
+    if wrong or not given:
+        yield (
+            "callbacks.patient_top_k",
+            "callbacks.patient_top_k needs at least one number of images (whole, from 1) or share of them (between 0 and "
+            f"1), such as [3, 0.1], got {given}",
         )
 
 
