@@ -52,7 +52,7 @@ PARSER_ERRORS = (
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 IDENTITY = (
     "PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality",
-    "SeriesDescription", "InstanceNumber",
+    "SeriesDescription", "InstanceNumber", "InstitutionName", "Manufacturer", "ManufacturerModelName",
 )  # fmt: skip
 IMAGE = (
     "SpecificCharacterSet", "SOPClassUID", "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel",

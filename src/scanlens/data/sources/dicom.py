@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +15,14 @@ from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.dicom_voi import Window
 from scanlens.data.image_io import as_color
 from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices, pseudonym
-from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
+from scanlens.data.sources.label_table import (
+    Labels,
+    chosen_classes,
+    keyed_by,
+    label_mistakes,
+    read_label_meta,
+    read_labels,
+)
 from scanlens.data.sources.layout import find_layout
 from scanlens.data.sources.listing import existing_root, files_below, fingerprint_of
 from scanlens.errors import ConfigError, DataError
@@ -27,6 +34,7 @@ By = Literal["patient", "study", "series", "file"]
 class DicomSource:
     """Slices of DICOM files of any name below one folder, each frame of a multi-frame file one image.
 
+    A record's `meta` says manufacturer and model of the scanner, and the institution as a hash: any may serve as site.
     Patients are known by a hash of PatientID and IssuerOfPatientID; neither these nor names leave the folder. Slices of a
     series follow each other by position along the normal of the slices, else by InstanceNumber (PS3.3 C.7.6.2.1.1).
 
@@ -35,9 +43,9 @@ class DicomSource:
         name: short name of the data set.
         about: public source, licence and citation.
         get_it_from: where the data set can be had, for the message when it is absent.
-        labels: {file, by, key, label}: a CSV file below the root, what its rows stand for (patient, study, series: the
-            values of PatientID, StudyInstanceUID, SeriesInstanceUID; file: relative names), and its columns of these keys
-            and of class names. None: class folders, as in `data=folder`.
+        labels: {file, by, key, label, meta}: a CSV file below the root, what its rows stand for (patient, study, series: the
+            values of PatientID, StudyInstanceUID, SeriesInstanceUID; file: relative names), its columns of these keys
+            and of class names, and further ones to keep, such as [site]. None: class folders, as in `data=folder`.
         class_names: the classes to use, in the order of the class index; others are left out. None: all found, sorted.
         modality: only this modality, such as MR; None for all.
         series_description_pattern: regular expression; only series whose description has a match. None for all.
@@ -61,7 +69,7 @@ class DicomSource:
         name: str = "dicom",
         about: str = "",
         get_it_from: str = "",
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str | list[str]] | None = None,
         class_names: list[str] | None = None,
         modality: str | None = None,
         series_description_pattern: str | None = None,
@@ -80,7 +88,7 @@ class DicomSource:
         self.sides_matter, self.look_for_duplicates = sides_matter, look_for_duplicates
         self.notes: list[str] = []
         self._window, self._max_pixels, self._max_bytes = window, max_pixels, max_bytes
-        table = self.root / labels["file"] if labels is not None else None
+        table = self.root / str(labels["file"]) if labels is not None else None
         names = [each for each in files_below(self.root, notes=self.notes) if self.root / each != table]
         slices, left_out = list_slices(self.root, names, max_pixels=max_pixels, max_bytes=max_bytes)
         self.notes += [f"{num} files {what} and were left out." for what, num in Counter(left_out.values()).items()]
@@ -88,6 +96,9 @@ class DicomSource:
         if not slices:
             raise DataError(f"{name}: no DICOM image was found under {self.root}. {' '.join(self.notes)}".rstrip())
         target_of, self.class_names = self._targets(slices, labels, class_names)
+        self._label_by, self._label_meta = keyed_by(labels or {}), {}
+        if labels is not None and table is not None:
+            self._label_meta = read_label_meta(table, labels)
         self._records = [self._record(each, target_of[each.id]) for each in slices if each.id in target_of]
         if not self._records:
             raise DataError(f"{name}: no image under {self.root} has a class. {' '.join(self.notes)}".rstrip())
@@ -126,6 +137,9 @@ class DicomSource:
         meta["position_mm"] = "" if one.position_mm is None else round(one.position_mm, 4)
         meta["spacing_mm"] = "" if one.spacing_mm is None else f"{one.spacing_mm[0]:g} x {one.spacing_mm[1]:g}"
         meta |= {"volume": one.volume, "slice": one.place}
+        meta |= {name: one.keys.get(name, "") for name in ("manufacturer", "model")}
+        meta["institution"] = pseudonym(one.keys.get("institution", ""))
+        meta |= self._label_meta.get(_key(one, self._label_by), {})
         return Record(
             id=one.id,
             path=f"{self.root / one.name}#{one.frame or 0}",
@@ -135,7 +149,7 @@ class DicomSource:
         )
 
     def _targets(
-        self, slices: Sequence[Slice], labels: Mapping[str, str] | None, class_names: Sequence[str] | None
+        self, slices: Sequence[Slice], labels: Labels | None, class_names: Sequence[str] | None
     ) -> tuple[dict[str, str | None], list[str]]:
         """Class of each slice that belongs to the data set, and the classes in order."""
         if labels is None:
@@ -145,7 +159,7 @@ class DicomSource:
             )
             self.notes += layout.notes
             return {s.id: layout.places[s.name].target for s in slices if s.name in layout.places}, layout.class_names
-        table, by = self.root / labels["file"], keyed_by(labels)
+        table, by = self.root / str(labels["file"]), keyed_by(labels)
         label_of = read_labels(table, labels)
         target_of = {each.id: label_of.get(_key(each, by)) for each in slices}
         found = {target for target in target_of.values() if target is not None}
@@ -161,7 +175,7 @@ class DicomSource:
 
 
 def _checked(
-    labels: Mapping[str, str] | None, pattern: str | None, every: int, window: str, color: str | None
+    labels: Labels | None, pattern: str | None, every: int, window: str, color: str | None
 ) -> re.Pattern[str] | None:
     mistakes = []
     if labels is not None:

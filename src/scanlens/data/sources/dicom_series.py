@@ -157,6 +157,9 @@ def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> Sli
         "issuer": text(header, "IssuerOfPatientID"),
         "study": text(header, "StudyInstanceUID"),
         "series": text(header, "SeriesInstanceUID"),
+        "institution": text(header, "InstitutionName").casefold(),
+        "manufacturer": _machine(header, "Manufacturer"),
+        "model": _machine(header, "ManufacturerModelName"),
     }
     modality = text(header, "Modality")
     return Slice(
@@ -173,6 +176,11 @@ def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> Sli
         is_color=(whole(header, "SamplesPerPixel") or 1) > 1
         or text(header, "PhotometricInterpretation") == "PALETTE COLOR",
     )
+
+
+def _machine(header: Dataset, keyword: str) -> str:
+    """What a scanner is called, without signs that a name of one has no use for, and no longer than PS3.5 allows."""
+    return re.sub(r"[^\w .,()+/-]", "", text(header, keyword))[:64].strip()
 
 
 def _position(header: Dataset, frame: int) -> float | None:

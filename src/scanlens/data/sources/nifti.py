@@ -43,9 +43,9 @@ class NiftiSource:
         get_it_from: where the data set can be had, for the message when it is absent.
         class_names: the classes to use, in the order of the class index; volumes of others are left out. None: all
             that are found, sorted.
-        labels: {file, by, key, label}: a table below the root whose column `key` holds the relative name of a volume
+        labels: {file, by, key, label, meta}: a table below the root whose column `key` holds the relative name of a volume
             (with or without .nii.gz) if `by` is file (the default), or a patient if it is patient, and whose column
-            `label` holds the class. None: class folders.
+            `label` holds the class; `meta` are further columns to keep, such as [site]. None: class folders.
         given_splits: folder name to train, val or test. None: with class folders those above them called train,
             test and the like; with `labels` none. {}: no folder is a split.
         patients: {file, path, patient, meta}: table of who the patient of a volume is (`path`: relative name); goes
@@ -81,7 +81,7 @@ class NiftiSource:
         about: str = "",
         get_it_from: str = "",
         class_names: list[str] | None = None,
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str | list[str]] | None = None,
         given_splits: dict[str, str] | None = None,
         patients: dict[str, str | list[str]] | None = None,
         patient_pattern: str | None = None,
@@ -122,9 +122,10 @@ class NiftiSource:
                 f"{name}: no .nii or .nii.gz file was found under {self.root}. {' '.join(self.notes)}".rstrip()
             )
         tables, patient_of, meta_of = self._patients(volumes, patients, patient_pattern, patient_from)
-        layout, label_file = labeled_layout(
+        layout, label_file, label_meta = labeled_layout(
             volumes, patient_of, labels, class_names, given_splits, name=name, root=self.root
         )
+        meta_of = {each: {**label_meta.get(each, {}), **meta_of.get(each, {})} for each in volumes}
         self.notes += layout.notes
         self.class_names = layout.class_names
         self._tables = tables + ([label_file] if label_file is not None else [])
