@@ -14,7 +14,7 @@ from scanlens.callbacks.case_choice import choose_classified, choose_scored
 from scanlens.callbacks.explanations import ExplanationWriter
 from scanlens.callbacks.predictions import PredictionWriter, classification_columns, index_of, named_columns
 from scanlens.config import build
-from scanlens.data.duplicates import standardized
+from scanlens.data.correlation import standardized
 from scanlens.data.module import ScanData
 from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.nearest import nearest_neighbor_scores
