@@ -34,9 +34,10 @@ def transformed(thumbs_NHW: NDArray[np.float32], transformation: int) -> NDArray
 def standardized(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
     """Flattened (N, D), mean 0 and length 1, so that a dot product is a correlation; zeros where nothing varies."""
     flat_ND = thumbs_NHW.reshape(len(thumbs_NHW), int(np.prod(thumbs_NHW.shape[1:]))).astype(np.float32)
-    flat_ND = flat_ND - flat_ND.mean(axis=1, keepdims=True)
+    flat_ND -= flat_ND.mean(axis=1, keepdims=True)
     length_N1 = np.linalg.norm(flat_ND, axis=1, keepdims=True)
-    return np.where(length_N1 > 1e-6, flat_ND / np.maximum(length_N1, 1e-6), 0).astype(np.float32)
+    flat_ND *= np.where(length_N1 > 1e-6, 1 / np.maximum(length_N1, 1e-6), 0).astype(np.float32)
+    return flat_ND
 
 
 def correlations(

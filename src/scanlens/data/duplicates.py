@@ -152,10 +152,10 @@ def _joined(
     What the projections settle goes first: where everything is alike, that joins everything, and few of the other pairs
     still need the full correlation.
     """
-    may_RC = look.dots_RC + look.slack_RC > limit
+    may_RC = look.most_RC > limit
     if not may_RC.any():
         return group_N
-    group_N = _joined_pairs(group_N, look.rows_R, look.columns_C, look.dots_RC - look.slack_RC > limit)
+    group_N = _joined_pairs(group_N, look.rows_R, look.columns_C, look.least_RC() > limit)
     may_RC &= group_N[look.rows_R][:, None] != group_N[look.columns_C][None, :]
     kept_R, kept_C = may_RC.any(axis=1), may_RC.any(axis=0)
     rows_R, columns_C = look.rows_R[kept_R], look.columns_C[kept_C]

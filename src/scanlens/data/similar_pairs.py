@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ _CELL_COMPONENTS = 64  # first components, in which cells are told apart
 _CELLS_PER_ROOT = 2.0  # cells for each square root of the number of images
 _PROBES = 8  # nearest cells that are looked into
 _PER_CELL = 64  # images a cell that its center is fitted on
-_ROUNDING = 1e-5  # of float32 dot products
+_ROUNDING = 1e-5  # more than what float32 dot products lose
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +46,20 @@ class Look:
     """Some images that met some others.
 
     Args:
-        rows_R, columns_C: their places in the index; those of the rows were transformed.
-        dots_RC: dot products of their projections.
-        slack_RC: how much the correlation may differ from these.
+        rows_R, columns_C: their places in the index, ascending; those of the rows were transformed.
+        most_RC: what their correlation cannot exceed; -1 where an image met itself.
+        rest_R, rest_C: length of what their projections leave out.
     """
 
     rows_R: NDArray[np.int64]
     columns_C: NDArray[np.int64]
-    dots_RC: NDArray[np.float32]
-    slack_RC: NDArray[np.float32]
+    most_RC: NDArray[np.float32]
+    rest_R: NDArray[np.float32]
+    rest_C: NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True)
-class _Projections:
-    coefficients_NK: NDArray[np.float32]
-    rest_N: NDArray[np.float32]  # length of what is left out
-
-    def of(self, chosen_N: NDArray[np.int64]) -> _Projections:
-        return _Projections(self.coefficients_NK[chosen_N], self.rest_N[chosen_N])
+    def least_RC(self) -> NDArray[np.float32]:
+        """What their correlation cannot fall below."""
+        return self.most_RC - 2 * np.outer(self.rest_R, self.rest_C)
 
 
 class PairIndex:
@@ -83,7 +80,8 @@ class PairIndex:
         self._thumbs_NHW, self._seed, self._exact_up_to = thumbs_NHW, seed, exact_up_to
         self._number_N = np.arange(len(thumbs_NHW))  # of each image of the index among all thumbnails
         self._basis_KD = _components(thumbs_NHW, seed=seed)
-        self._own = self._projected(SAME)
+        self._own_NK = self._projected(SAME)
+        self._centers_ZK: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self._number_N)
@@ -92,24 +90,22 @@ class PairIndex:
         """The index of some of its images alone, numbered from 0 in the given order."""
         part = object.__new__(PairIndex)
         part._thumbs_NHW, part._seed, part._exact_up_to = self._thumbs_NHW, self._seed, self._exact_up_to
-        part._number_N, part._basis_KD, part._own = self._number_N[chosen], self._basis_KD, self._own.of(chosen)
+        part._number_N, part._basis_KD, part._own_NK = self._number_N[chosen], self._basis_KD, self._own_NK[chosen]
+        part._centers_ZK = None
         return part
 
     def looks(self, transformation: int = SAME) -> Iterator[Look]:
-        """Every pair that is to meet, in blocks; an image never meets itself: its own slack and dot are 0.
+        """Every pair that is to meet, in blocks.
 
         Args:
             transformation: what is done to the images of the rows, place in `TRANSFORMATIONS`.
         """
-        if len(self) == 0:
-            return
-        asking = self._own if transformation == SAME else self._projected(transformation)
-        for rows_R, columns_C in self._meetings(asking):
-            dots_RC = asking.coefficients_NK[rows_R] @ self._own.coefficients_NK[columns_C].T
-            slack_RC = np.outer(asking.rest_N[rows_R], self._own.rest_N[columns_C]) + np.float32(_ROUNDING)
-            for block in (dots_RC, slack_RC):
-                block[rows_R[:, None] == columns_C[None, :]] = 0
-            yield Look(rows_R, columns_C, dots_RC, slack_RC)
+        asking_NK = self._own_NK if transformation == SAME else self._projected(transformation)
+        for rows_R, columns_C in self._meetings(asking_NK):
+            most_RC = asking_NK[rows_R] @ self._own_NK[columns_C].T
+            _, own_row, own_column = np.intersect1d(rows_R, columns_C, assume_unique=True, return_indices=True)
+            most_RC[own_row, own_column] = -1
+            yield Look(rows_R, columns_C, most_RC, asking_NK[rows_R, -1], self._own_NK[columns_C, -1])
 
     def exact(
         self, rows_R: NDArray[np.int64], columns_C: NDArray[np.int64], transformation: int = SAME
@@ -118,40 +114,50 @@ class PairIndex:
         numbers = self._number_N
         return correlations(self._thumbs_NHW, numbers[rows_R], numbers[columns_C], transformation)
 
-    def _projected(self, transformation: int) -> _Projections:
-        coefficients_NK = np.empty((len(self), len(self._basis_KD)), np.float32)
-        rest_N = np.empty(len(self), np.float32)
+    def _projected(self, transformation: int) -> NDArray[np.float32]:
+        """Coefficients of the transformed images (N, K), the last the length of what they leave out.
+
+        The dot product of two rows is then the most that two images can correlate by.
+        """
+        basis_KD = _that_transforms(self._basis_KD, transformation, size=self._thumbs_NHW.shape[1])
+        found_NK = np.empty((len(self), len(basis_KD) + 1), np.float32)
         for top in range(0, len(self), _BLOCK):
             part = slice(top, top + _BLOCK)
-            seen = transformed(np.asarray(self._thumbs_NHW[self._number_N[part]]), transformation)
-            units_ND = standardized(seen)
-            coefficients_NK[part] = units_ND @ self._basis_KD.T
-            left_out_N = (units_ND**2).sum(axis=1) - (coefficients_NK[part] ** 2).sum(axis=1)
-            rest_N[part] = np.sqrt(np.maximum(left_out_N, 0) + 1e-6)
-        return _Projections(coefficients_NK, rest_N)
+            units_ND = standardized(np.asarray(self._thumbs_NHW[self._number_N[part]]))
+            found_NK[part, :-1] = units_ND @ basis_KD.T
+            left_out_N = np.vecdot(units_ND, units_ND) - np.vecdot(found_NK[part, :-1], found_NK[part, :-1])
+            found_NK[part, -1] = np.sqrt(np.maximum(left_out_N, 0) + _ROUNDING)
+        return found_NK
 
-    def _meetings(self, asking: _Projections) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        everyone = np.arange(len(self))
+    def _meetings(self, asking_NK: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         if len(self) <= self._exact_up_to:
-            for top in range(0, len(self), _BLOCK):
-                for left in range(top, len(self), _BLOCK):
-                    yield everyone[top : top + _BLOCK], everyone[left : left + _BLOCK]
+            blocks = [np.arange(top, min(top + _BLOCK, len(self))) for top in range(0, len(self), _BLOCK)]
+            yield from combinations_with_replacement(blocks, 2)
             return
-        centers_ZK = self._centers()
-        cell_of_N = _nearest_cells(self._own.coefficients_NK, centers_ZK, num=1)
-        cells_NP = _nearest_cells(asking.coefficients_NK, centers_ZK, num=min(_PROBES, len(centers_ZK)))
-        members, askers = _by_cell(cell_of_N, len(centers_ZK)), _by_cell(cells_NP, len(centers_ZK))
+        if self._centers_ZK is None:
+            self._centers_ZK = _centers(self._own_NK[:, :_CELL_COMPONENTS], seed=self._seed)
+        num = len(self._centers_ZK)
+        members = _by_cell(_nearest_cells(self._own_NK, self._centers_ZK, num=1), num)
+        askers = _by_cell(_nearest_cells(asking_NK, self._centers_ZK, num=min(_PROBES, num)), num)
         for rows, columns in zip(askers, members, strict=True):
             for top in range(0, len(rows), _BLOCK):
                 for left in range(0, len(columns), _BLOCK):
                     yield rows[top : top + _BLOCK], columns[left : left + _BLOCK]
 
-    def _centers(self) -> NDArray[np.float32]:
-        num = int(_CELLS_PER_ROOT * np.sqrt(len(self)))
-        chosen = _sample(len(self), num * _PER_CELL, seed=self._seed)
-        sample = self._own.coefficients_NK[chosen, :_CELL_COMPONENTS]
-        means = MiniBatchKMeans(num, init="random", n_init=1, max_iter=10, batch_size=4096, random_state=self._seed)
-        return means.fit(sample).cluster_centers_.astype(np.float32)
+
+def _that_transforms(basis_KD: NDArray[np.float32], transformation: int, *, size: int) -> NDArray[np.float32]:
+    """Components whose coefficients of an image are those of the transformed image."""
+    number_1HW = np.arange(size * size, dtype=np.float32).reshape(1, size, size)
+    turned_KD = np.empty_like(basis_KD)
+    turned_KD[:, transformed(number_1HW, transformation).reshape(-1).astype(int)] = basis_KD
+    return turned_KD
+
+
+def _centers(coefficients_NK: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
+    num = int(_CELLS_PER_ROOT * np.sqrt(len(coefficients_NK)))
+    sample_NK = coefficients_NK[_sample(len(coefficients_NK), num * _PER_CELL, seed=seed)]
+    means = MiniBatchKMeans(num, init="random", n_init=1, max_iter=5, batch_size=4096, random_state=seed)
+    return means.fit(sample_NK).cluster_centers_.astype(np.float32)
 
 
 def _sample(num: int, most: int, *, seed: int) -> NDArray[np.int64]:
@@ -174,7 +180,7 @@ def _components(thumbs_NHW: NDArray[np.float32], *, seed: int) -> NDArray[np.flo
 def _nearest_cells(
     coefficients_NK: NDArray[np.float32], centers_ZK: NDArray[np.float32], *, num: int
 ) -> NDArray[np.int64]:
-    """Numbers (N, num) of the nearest centers, in no order."""
+    """Numbers (N, num) of the nearest centers, in no order; only the components that centers have count."""
     half_Z = (centers_ZK**2).sum(axis=1) / 2
     found = np.empty((len(coefficients_NK), num), np.int64)
     for top in range(0, len(found), _BLOCK):
