@@ -195,11 +195,15 @@ def test_dicom_files_of_any_name_are_joined_by_hashed_patients_who_are_named_now
 ) -> None:
     dicom_series(tmp_path / "one", person="SECRET-A")
     dicom_series(tmp_path / "two", person="SECRET-BB", num=2)
+    shutil.copy(tmp_path / "two" / "IM1", tmp_path / "two" / "copy")
     with caplog.at_level("INFO"):
         folder = predict(trained.folder, [tmp_path], num_mapped=1)
     slices, patients = read_csv(folder / "predictions.csv"), read_csv(folder / "patients.csv")
-    assert [(row["file"], row["slice"]) for row in slices][:4] == [(f"one/IM{4 - i}", str(i)) for i in range(4)]
-    assert [row["num_images"] for row in patients] == ["4", "2"]
+    assert [(row["file"], row["slice"]) for row in slices if not row["reason"]][:4] == [
+        (f"one/IM{4 - i}", str(i)) for i in range(4)
+    ]
+    assert [(row["num_images"], row["num_unreadable"]) for row in patients] == [("4", "0"), ("2", "0")]
+    assert [row["file"] for row in slices if "is in another file" in row["reason"]] == ["two/copy"]
     assert all(len(row["patient"]) == 12 for row in patients)
     assert len(list(folder.glob("*_scan.png"))) == 2
     for file in folder.rglob("*"):

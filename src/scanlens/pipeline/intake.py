@@ -147,13 +147,11 @@ class Intake:
         settings = self._data if self._is_of_dicom else {}
         limits = {key: settings[key] for key in _LIMITS if key in settings}
         slices, left_out = list_slices(root, names, **limits)
-        for name, what in left_out.items():
+        for name, what in left_out.items():  # neither a patient nor a volume
             why = (
-                "a DICOM file without an image"
-                if what == NO_IMAGE
-                else "its image (SOPInstanceUID) is in another file, too"
+                "a DICOM file without an image" if what == NO_IMAGE else "its image (SOPInstanceUID) is in another file"
             )
-            yield NewImage(name, partial(_refuse, why), name, name, None, given)
+            yield NewImage(name, partial(_refuse, why))
         pattern = (
             re.compile(settings["series_description_pattern"]) if settings.get("series_description_pattern") else None
         )

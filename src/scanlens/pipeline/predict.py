@@ -166,7 +166,7 @@ def _tell(
             log.info("%s  %s: %s", one.case, one.image.file, _said(one.row(names)))
     for patient in patients:
         if patient.read:
-            log.info("%s: %s, %s of %d", patient.name, _said(patient.row(names)), rule.words(), len(patient.read))
+            log.info("%s: %s; %d images, %s", patient.name, _said(patient.row(names)), len(patient.read), rule.words())
 
 
 def _said(row: dict[str, str]) -> str:
