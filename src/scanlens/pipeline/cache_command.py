@@ -67,5 +67,6 @@ def _counted(entries: Sequence[CacheEntry]) -> str:
 
 
 def _size(num_bytes: int) -> str:
-    """ "3.2 MiB", "1.5 GiB"."""
-    return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.1f} MiB"
+    """ "12.3 KiB", "3.2 MiB", "1.5 GiB"."""
+    power, unit = next((p, u) for p, u in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if num_bytes >= 2**p or p == 10)
+    return f"{num_bytes / 2**power:.1f} {unit}"
