@@ -37,6 +37,7 @@ RUN_ID = "RUN_ID"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
+MAPPED_SLICES = 3
 COMMANDS = ("train", "audit", "folds", "report", "predict", "cache")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -159,11 +160,16 @@ def _predict(arguments: Sequence[str]) -> None:
     if _asks_for_help(arguments):
         sys.stdout.write(PREDICT_HELP)
         return
-    given = _pairs("predict", arguments, required=("run", "path"))
+    given = _pairs("predict", arguments, required=("run", "path"), optional=("maps",))
+    maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
+    if not (maps.isdecimal() and len(maps) <= 6):
+        raise ConfigError(
+            [f"maps: how many slices of a volume get a map, a whole number from 0, is expected, got '{maps}'"]
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
 
-    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]])
+    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
 
 
 def _cache(arguments: Sequence[str]) -> None:

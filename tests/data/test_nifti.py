@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from fakes.commands import train
+from scanlens.data import volume_slices
 from scanlens.data.preprocess import Preprocess
-from scanlens.data.sources import nifti
 from scanlens.data.sources.nifti import NiftiSource
 from scanlens.data.volumes import RecentlyUsed, content_shares, robust_window
 from scanlens.errors import ConfigError, DataError, ImageError
@@ -362,13 +362,13 @@ def test_a_volume_is_decoded_once_for_all_its_slices_in_two_threads(
     for name in ("a.nii", "b.nii", "c.nii"):
         write(tmp_path / name)
     decoded: list[str] = []
-    real = nifti.read_voxels
+    real = volume_slices.read_voxels
 
     def counted(header: Any, **settings: Any) -> Any:
         decoded.append(header.path.name)
         return real(header, **settings)
 
-    monkeypatch.setattr(nifti, "read_voxels", counted)
+    monkeypatch.setattr(volume_slices, "read_voxels", counted)
     of = source(tmp_path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(of.read, of.records()))

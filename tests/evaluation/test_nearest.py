@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from scanlens.data.correlation import standardized
+from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation import nearest
 from scanlens.evaluation.nearest import nearest_neighbor_baseline, nearest_neighbor_scores
 
@@ -47,3 +49,15 @@ def test_thumbnails_must_fit_and_be_finite() -> None:
         nearest_neighbor_baseline(np.ones((3, 2)), np.array([0, 1]), np.ones((3, 2)))
     with pytest.raises(ValueError, match="test_target_M"):
         nearest_neighbor_scores(np.ones((3, 2)), np.array([0, 1, 1]), np.ones((3, 2)), np.array([0]))
+
+
+def test_rows_may_be_read_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "CHUNK", 7)
+    generator = np.random.default_rng(1)
+    thumbs_NHW = generator.random((60, 6, 5)).astype(np.float32)
+    target_N = generator.integers(3, size=60)
+    train, test = [*range(0, 60, 2)], [*range(1, 60, 2)]
+    whole = standardized(thumbs_NHW)
+    expected = nearest_neighbor_scores(whole[train], target_N[train], whole[test], target_N[test])
+    rows = ThumbnailRows(thumbs_NHW, train), ThumbnailRows(thumbs_NHW, test)
+    assert nearest_neighbor_scores(rows[0], target_N[train], rows[1], target_N[test]) == expected

@@ -9,7 +9,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
   scanlens folds folds=5 [group=option ...]             a cross-validation: every patient is tested once
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
-  scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
+  scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
   scanlens cache [clear]                                decoded images on disk: list or remove them
   scanlens --version
 
@@ -23,11 +23,14 @@ Write outputs/RUN_ID/report/index.html again from what lies in the run folder; n
 """
 
 PREDICT_HELP = """\
-scanlens predict run=outputs/RUN_ID path=IMAGE_OR_FOLDER [path=...]
+scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3]
 
-Judge new images with the best weights of a finished run, prepared as in its training. Writes, below outputs/RUN_ID/new,
-predictions.csv (one row per image, with a probability per class or the reason why it cannot be read), and the scan and
-heat maps of each image.
+Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
+as in its training. Writes, below outputs/RUN_ID/new,
+  predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read
+  patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
+                    are hashed
+and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
 
 For research, not for diagnosis.
 """

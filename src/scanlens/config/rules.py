@@ -83,6 +83,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _run_id(config)
     yield from _ranges(config)
     yield from _split(config)
+    yield from _patient_top_k(config)
     yield from _class_names(config)
     yield from _balance(config)
     yield from _monitor(config)
@@ -141,6 +142,19 @@ def _folds(config: Values) -> Iterator[Mistake]:
         yield "split.folds", f"split.file settles the division, so folds={folds} has no effect; leave one of them out"
     if held_out and is_by_site:
         yield "split.held_out", f"with folds={folds} every site is tested once, so split.held_out has no effect"
+
+
+def _patient_top_k(config: Values) -> Iterator[Mistake]:
+    given = _at(config, "callbacks.patient_top_k")
+    if not isinstance(given, list):
+        return
+    wrong = [k for k in given if _is_number(k) and not (k >= 1 if isinstance(k, int) else 0 < k < 1)]
+    if wrong or not given:
+        yield (
+            "callbacks.patient_top_k",
+            "callbacks.patient_top_k needs at least one number of images (whole, from 1) or share of them (between 0 and "
+            f"1), such as [3, 0.1], got {given}",
+        )
 
 
 def _class_names(config: Values) -> Iterator[Mistake]:

@@ -110,6 +110,9 @@ class CallbacksSchema:
     num_explained_train_cases: int
     num_explained_cases: int
     bootstrap_resamples: int
+    patient_rule: Literal["auto", "mean", "max", "top_k"]
+    patient_top_k: list[int | float]
+    positive_class: str | None
     extra: list[dict[str, Any]]
 
 

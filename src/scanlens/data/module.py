@@ -137,10 +137,6 @@ class ScanData(pl.LightningDataModule):
             return image, None
         return image, np.array(self.cached.masks[index])
 
-    def thumbnails(self) -> NDArray[np.float32]:
-        """48 x 48 gray thumbnails of all images, flattened, (N, 2304)."""
-        return np.asarray(self.cached.thumbnails).reshape(len(self.cached.thumbnails), -1)
-
     def _loader(self, batches: EpochBatches | EvalBatches) -> ResumableLoader:
         dataset = BatchDataset(self.cached.images, self.targets_N)
         return ResumableLoader(

@@ -8,6 +8,8 @@ Legend of axes: N training images, M test images, D pixels of a thumbnail.
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import f1_score
@@ -17,13 +19,23 @@ from scanlens.evaluation.checks import Ints, checked_target
 CHUNK = 1024
 
 
-def nearest_neighbor_baseline(
-    train_thumbs_ND: NDArray[np.generic], train_target_N: ArrayLike, test_thumbs_MD: NDArray[np.generic]
-) -> Ints:
+class Rows(Protocol):
+    """Thumbnails as rows of pixels: an array, or anything that can be sliced like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
+
+
+def nearest_neighbor_baseline(train_thumbs_ND: Rows, train_target_N: ArrayLike, test_thumbs_MD: Rows) -> Ints:
     """The class of the training image at the least Euclidean distance; the first of several that are equally near.
 
     Args:
-        train_thumbs_ND: thumbnails as rows of pixels (integers up to 16 bits, or floats), such as 32x32 = 1024 columns.
+        train_thumbs_ND: thumbnails as rows of pixels (integers up to 16 bits, or floats), such as 32x32 = 1024 columns;
+            read a chunk at a time.
         train_target_N: class numbers, 0 or more.
         test_thumbs_MD: as the training thumbnails.
 
@@ -39,9 +51,9 @@ def nearest_neighbor_baseline(
 
 
 def nearest_neighbor_scores(
-    train_thumbs_ND: NDArray[np.generic],
+    train_thumbs_ND: Rows,
     train_target_N: ArrayLike,
-    test_thumbs_MD: NDArray[np.generic],
+    test_thumbs_MD: Rows,
     test_target_M: ArrayLike,
 ) -> dict[str, float]:
     """`accuracy`, `balanced_accuracy` (mean over the classes among the test images) and `macro_f1` of the baseline."""
@@ -60,28 +72,37 @@ def nearest_neighbor_scores(
     }
 
 
-def _check_thumbs(train_ND: NDArray[np.generic], test_MD: NDArray[np.generic]) -> None:
-    if train_ND.ndim != 2 or test_MD.ndim != 2 or train_ND.shape[1] != test_MD.shape[1] or len(train_ND) == 0:
+def _check_thumbs(train_ND: Rows, test_MD: Rows) -> None:
+    if (
+        len(train_ND.shape) != 2
+        or len(test_MD.shape) != 2
+        or train_ND.shape[1] != test_MD.shape[1]
+        or len(train_ND) == 0
+    ):
         raise ValueError(
             "expected training and test thumbnails as rows with equally many pixels and at least one training image, "
             f"got shapes {train_ND.shape} and {test_MD.shape}"
         )
-    for name, thumbs in (("train_thumbs_ND", train_ND), ("test_thumbs_MD", test_MD)):
-        if np.issubdtype(thumbs.dtype, np.floating) and not np.isfinite(thumbs).all():
-            raise ValueError(f"{name}: a pixel is not finite")
 
 
-def _nearest(train_ND: NDArray[np.generic], test_CD: NDArray[np.generic]) -> Ints:
+def _nearest(train_ND: Rows, test_CD: NDArray[Any]) -> Ints:
     """Row of the nearest training image; in float64, in which 16-bit pixels of a thumbnail are added exactly."""
-    test = test_CD.astype(np.float64)
+    test = _finite(test_CD, "test_thumbs_MD")
     best_C = np.full(len(test), np.inf)
     row_C = np.zeros(len(test), dtype=np.int64)
     every_C = np.arange(len(test))
     for start in range(0, len(train_ND), CHUNK):
-        train = train_ND[start : start + CHUNK].astype(np.float64)
+        train = _finite(train_ND[start : start + CHUNK], "train_thumbs_ND")
         distance_CN = np.square(train).sum(axis=1) - 2 * test @ train.T  # less |test|^2, which is the same for all
         column_C = distance_CN.argmin(axis=1)
         is_nearer_C = distance_CN[every_C, column_C] < best_C
         best_C[is_nearer_C] = distance_CN[every_C, column_C][is_nearer_C]
         row_C[is_nearer_C] = start + column_C[is_nearer_C]
     return row_C
+
+
+def _finite(thumbs: NDArray[Any], name: str) -> NDArray[np.float64]:
+    values = thumbs.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name}: a pixel is not finite")
+    return values

@@ -17,13 +17,14 @@ from scanlens.config import build, freeze
 from scanlens.data.split_table import SplitTable
 from scanlens.data.thin_classes import counted_class, how_to_do_without
 from scanlens.errors import ConfigError, DataError, did_you_mean
-from scanlens.files import write_json
+from scanlens.files import write_csv, write_json
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage import check_lineage
+from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.report.audit import warnings as audit_warnings
 from scanlens.runs import Config, Run
@@ -69,6 +70,8 @@ def prepare(config: Config, run: Run) -> None:
     save_weights(run.initial_weights_file, network)
     write_quarantine(run, listed)
     table.write(run.split_file)
+    if places := places_in_volumes(listed.records):
+        write_csv(run.volumes_file, list(places[0]), places)
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)
     freeze(config | {"facts": facts}, run.folder)
@@ -176,6 +179,7 @@ def _check_classes(config: Config, names: Sequence[str], counts: Mapping[str, Ma
         raise DataError(
             f"classification needs two classes, found {list(names)}. Use model=autoencoder for one kind of image."
         )
+    positive_class(config, names)
 
 
 def _check_learnable(table: SplitTable, train_counts: Mapping[str, int]) -> None:

@@ -54,7 +54,7 @@ def console_audit(run_dir: Path) -> str:
     marks = {"clear": "ok", "mended": "mended", "notice": "look", "warning": "WARNING", "not assessed": "-"}
     lines = [f"{marks[check.status]:<8} {check.name}: {check.sentence}" for check in checks(audit)]
     lines += [f"{'override':<8} {text}" for text in sequence(audit.get("overrides"))]
-    return "\n".join([head(audit), "", *lines]).replace("\u202f", ",").replace("\u00a0", " ")
+    return plain("\n".join([head(audit), "", *lines]))
 
 
 def head(audit: Audit) -> str:
@@ -73,9 +73,14 @@ def warnings(audit: Audit) -> list[str]:
 
 
 def leak_sentences(audit: Audit) -> list[str]:
-    """What lies in two splits of this run: copies, near-duplicates, patients; empty if nothing does."""
+    """What lies in two splits of this run: copies, near-duplicates, patients; empty if nothing does. For a terminal."""
     leaks = mapping(mapping(audit.get("duplicates")).get("leaks")).get("final")
-    return [f"{_shared(found, what)}." for kind, what in KINDS.items() if (found := _of_kind(leaks, kind))]
+    return [plain(f"{_shared(found, what)}.") for kind, what in KINDS.items() if (found := _of_kind(leaks, kind))]
+
+
+def plain(text: str) -> str:
+    """Text for a terminal, without the spaces that a page keeps from breaking."""
+    return text.replace("\u202f", ",").replace("\u00a0", " ")
 
 
 def _leaks(audit: Audit) -> list[Check]:

@@ -69,7 +69,8 @@ def _copies(audit: Audit, pictures: Path) -> Group | None:
 
 def _group_title(one: Audit) -> str:
     kind = "Exact copies" if one.get("kind") == "copy" else "Near-duplicates"
-    marks = [words for key, words in (("crosses", "in two splits"), ("conflict", "two labels")) if one.get(key)]
+    told = (("crosses", "in two splits"), ("crosses_given", "in two splits as given"), ("conflict", "two labels"))
+    marks = [words for key, words in told if one.get(key)]
     return f"{kind}, {counted(one.get('num'), 'image')}" + (f": {', '.join(marks)}" if marks else "")
 
 

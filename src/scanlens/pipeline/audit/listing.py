@@ -34,7 +34,8 @@ class _Group:
         kind: copy or near.
         number: of the group, among those of its kind.
         indices: of its images.
-        crosses: whether it lies in two splits, final or given.
+        crosses: whether it lies in two splits of the run.
+        crosses_given: whether it lies in two splits that the data set brings.
         conflict: whether its images are of several classes.
     """
 
@@ -42,6 +43,7 @@ class _Group:
     number: int
     indices: list[int]
     crosses: bool
+    crosses_given: bool
     conflict: bool
 
 
@@ -62,8 +64,9 @@ def listed_groups(
         for kind, group_N in kinds.items()
         if group_N is not None
         for number, indices in by_group(group_N).items()
+        if kind == "copy" or not _are_copies(division.copy_N, indices)
     ]
-    found.sort(key=lambda one: (not one.conflict, not one.crosses, one.kind, -len(one.indices), one.number))
+    found.sort(key=_rank)
     write_csv(folder / "copies.csv", COLUMNS, (row for one in found for row in _rows(listed, splits, one)))
     shown = []
     for one in found[:most]:
@@ -76,6 +79,7 @@ def listed_groups(
                 "group": one.number,
                 "num": len(one.indices),
                 "crosses": one.crosses,
+                "crosses_given": one.crosses_given,
                 "conflict": one.conflict,
                 "members": members(listed.records, splits, chosen),
                 "picture": name,
@@ -102,7 +106,16 @@ def _described(listed: Listed, splits: Sequence[str | None], kind: str, number: 
     records = [listed.records[i] for i in indices]
     final, given = {splits[i] for i in indices} - {None}, {record.split for record in records} - {None}
     targets = {record.target for record in records} - {None}
-    return _Group(kind, number, indices, len(final) > 1 or len(given) > 1, len(targets) > 1)
+    return _Group(kind, number, indices, len(final) > 1, len(given) > 1, len(targets) > 1)
+
+
+def _are_copies(copy_N: NDArray[np.int64], indices: Sequence[int]) -> bool:
+    """Whether a group of near-duplicates is one of exact copies, which is told already."""
+    return bool(copy_N[indices[0]] >= 0 and (copy_N[indices] == copy_N[indices[0]]).all())
+
+
+def _rank(one: _Group) -> tuple[bool, bool, bool, str, int, int]:
+    return (not one.conflict, not one.crosses, not one.crosses_given, one.kind, -len(one.indices), one.number)
 
 
 def _to_show(indices: Sequence[int], splits: Sequence[str | None]) -> list[int]:
