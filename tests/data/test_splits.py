@@ -444,3 +444,15 @@ def test_all_mistakes_of_a_plan_come_together() -> None:
 def test_a_fold_beyond_the_folds_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 to 4 is expected with folds=5, 5 came"):
         SplitPlan(folds=5, fold=5)
+
+
+def test_patients_who_share_exactly_the_same_picture_are_kept_on_one_side() -> None:
+    records = [Record(f"{who}{i}", "", target="ab"[who % 2], patient=f"p{who}") for who in range(12) for i in range(2)]
+    chain = {"00": 0, "30": 0, "31": 1, "70": 1}  # p0, p3 and p7 hang together
+    for seed in range(8):
+        table = make_splits(records, plan=SplitPlan(), seed=seed, copies=chain)
+        split_of = {row.id: row.split for row in table.rows}
+        assert len({split_of[f"{who}{i}"] for who in (0, 3, 7) for i in range(2)}) == 1
+    assert "2 times, exactly the same picture stands under two patients" in " ".join(table.notes)
+    apart = [make_splits(records, plan=SplitPlan(by="image"), seed=seed, copies=chain) for seed in range(8)]
+    assert any(len({row.split for row in table.rows if row.id in chain}) > 1 for table in apart)

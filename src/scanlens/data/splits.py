@@ -18,7 +18,7 @@ from scanlens.data.sites import find_blocks, fold_of_sites, hold_out
 from scanlens.data.split_file import read_split
 from scanlens.data.split_table import SplitRow, SplitTable
 from scanlens.data.thin_classes import thin_class_notes
-from scanlens.data.units import find_units, refuse_shared
+from scanlens.data.units import find_units, keep_copies_together, refuse_shared
 from scanlens.errors import ConfigError, DataError, did_you_mean
 from scanlens.types import SPLITS, Record, Split
 
@@ -90,7 +90,12 @@ class SplitPlan:
 
 
 def make_splits(
-    records: Sequence[Record], *, plan: SplitPlan, seed: int, groups: Mapping[str, int | str] | None = None
+    records: Sequence[Record],
+    *,
+    plan: SplitPlan,
+    seed: int,
+    groups: Mapping[str, int | str] | None = None,
+    copies: Mapping[str, int] | None = None,
 ) -> SplitTable:
     """Divide records as planned; the same records, plan, seed and groups always give the same table.
 
@@ -99,6 +104,7 @@ def make_splits(
         plan: see there.
         seed: draws among units that fit equally well.
         groups: near-duplicate group of each id, if they were looked for.
+        copies: group of each id that has an exact copy; whoever shares one is kept together, unless the plan is by image.
 
     Raises:
         ConfigError: a site that is to be held out does not exist.
@@ -109,6 +115,9 @@ def make_splits(
     if plan.file is not None:
         return _from_file(Path(plan.file).expanduser(), records, plan)
     unit_of, notes = find_units(records, "auto" if plan.by == "site" else plan.by, groups)
+    if copies and plan.by != "image":
+        unit_of, joined = keep_copies_together(unit_of, copies)
+        notes += joined
     untrained: dict[str, list[int]] = {}
     if plan.by == "site":
         assigned = _sites(records, unit_of, plan, seed, notes, untrained)

@@ -12,6 +12,22 @@ _MOST_NAMED = 5
 _TOO_GOOD = "results may be better than for new patients"
 
 
+class _Joined:
+    """Names that belong together through whatever was joined."""
+
+    def __init__(self) -> None:
+        self._leader: dict[str, str] = {}
+
+    def name_of(self, name: str) -> str:
+        """The name that stands for all that are joined with this one."""
+        while self._leader.get(name, name) != name:
+            name = self._leader[name]
+        return name
+
+    def join(self, name: str, to: str) -> None:
+        self._leader[self.name_of(name)] = self.name_of(to)
+
+
 def find_units(
     records: Sequence[Record], by: str, groups: Mapping[str, int | str] | None
 ) -> tuple[dict[str, str], list[str]]:
@@ -53,18 +69,31 @@ def _joined(records: Sequence[Record], groups: Mapping[str, int | str]) -> dict[
 
     Known patients who resemble each other stay two: who they are is known.
     """
-    leader: dict[str, str] = {}
-
-    def found(name: str) -> str:
-        while leader.get(name, name) != name:
-            name = leader[name]
-        return name
-
+    joined = _Joined()
     is_open = {groups[record.id] for record in records if record.patient is None}
     for record in records:
         if record.patient is not None and groups[record.id] in is_open:
-            leader[found(_group_name(groups[record.id]))] = found(record.patient)
-    return {record.id: found(record.patient or _group_name(groups[record.id])) for record in records}
+            joined.join(_group_name(groups[record.id]), record.patient)
+    return {record.id: joined.name_of(record.patient or _group_name(groups[record.id])) for record in records}
+
+
+def keep_copies_together(unit_of: Mapping[str, str], copies: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
+    """Units after joining those that hold exactly the same picture, and what was joined.
+
+    Args:
+        unit_of: unit of each id.
+        copies: group of each id that has an exact copy.
+    """
+    joined = _Joined()
+    first_of: dict[int, str] = {}
+    for name, group in copies.items():
+        joined.join(unit_of[name], first_of.setdefault(group, unit_of[name]))
+    units = {name: joined.name_of(unit) for name, unit in unit_of.items()}
+    num = len(set(unit_of.values())) - len(set(units.values()))
+    told = (
+        f"{num} times, exactly the same picture stands under two patients, groups or names; these are kept on one side."
+    )
+    return units, [told] if num else []
 
 
 def refuse_shared(kind: str, pairs: Iterable[tuple[str | None, Split]], *, where: str, remedy: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,11 +55,20 @@ def divide(config: Config, listed: Listed) -> Division:
     overrides = _overrides(plan, audit, patients_known=patients_known)
     if audit.on_leak != "fix" and plan.given == "fix":
         plan = replace(plan, given="use")
-    if not by_near or near is None:
-        return Division(make_splits(listed.records, plan=plan, seed=config["seed"]), copy_N, near, overrides)
-    groups = {record.id: number for record, number in zip(listed.records, near.group_N.tolist(), strict=True)}
-    table = make_splits(listed.records, plan=plan, seed=config["seed"], groups=groups)
-    return Division(replace(table, notes=table.notes + near.notes), copy_N, near, overrides)
+    ids = [record.id for record in listed.records]
+    table = make_splits(
+        listed.records,
+        plan=plan,
+        seed=config["seed"],
+        groups=dict(zip(ids, near.group_N.tolist(), strict=True)) if by_near and near is not None else None,
+        copies=_by_id(ids, copy_N) if audit.on_leak == "fix" else None,
+    )
+    notes = near.notes if by_near and near is not None else []
+    return Division(replace(table, notes=table.notes + notes), copy_N, near, overrides)
+
+
+def _by_id(ids: Sequence[str], group_N: NDArray[np.int64]) -> dict[str, int]:
+    return {name: group for name, group in zip(ids, group_N.tolist(), strict=True) if group >= 0}
 
 
 def _tells_apart(listed: Listed) -> bool:
