@@ -16,10 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from scanlens.evaluation.classification import evaluate_classification
-from scanlens.files import read_csv
+from scanlens.pipeline.fold_runs import read_folds
+from scanlens.pipeline.folds import gathered
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUTPUTS = REPOSITORY / "outputs"
@@ -66,7 +64,7 @@ def command(model: str, data: str, root: Path, seed: int, fold: int | None) -> l
         words = [*(word for word in words if "max_epochs" not in word), f"trainer.max_epochs={EPOCHS[model, data]}"]
     words += EXTRA.get((model, data), [])
     if fold is not None:
-        words += [f"split.folds={FOLDS[model, data]}", f"split.fold={fold}"]
+        words += [f"folds={FOLDS[model, data]}", f"fold={fold}"]
     return ["train.py", *words, f"run_id={run_id(model, data, seed, fold)}"]
 
 
@@ -87,11 +85,13 @@ def row(model: str, data: str, seed: int) -> dict[str, object] | None:
         return None
     evaluations = [json.loads((folder / "evaluation.json").read_text(encoding="utf-8")) for folder in folders]
     provenances = [json.loads((folder / "provenance.json").read_text(encoding="utf-8")) for folder in folders]
+    together = None
     if evaluations[0]["task"] == "reconstruction":
         metrics = {name: evaluations[0]["splits"]["test"]["metrics"][name] for name in ("psnr", "ssim")}
         num_images = evaluations[0]["splits"]["test"]["num_images"]
     else:
-        judged = evaluations[0]["splits"]["test"]["slice"] if len(folders) == 1 else pooled(folders, seed)
+        together = gathered(read_folds(folders)) if len(folders) > 1 else None
+        judged = together["pooled"]["slice"] if together else evaluations[0]["splits"]["test"]["slice"]
         metrics = {name: judged["metrics"][name] for name in ("accuracy", "balanced_accuracy", "auroc")}
         num_images = judged["num_images"]
     return {
@@ -100,37 +100,13 @@ def row(model: str, data: str, seed: int) -> dict[str, object] | None:
         "seed": seed,
         "num_images": num_images,
         "metrics": metrics,
-        "nearest_neighbor": pooled_neighbor(evaluations),
+        "nearest_neighbor": together["nearest_neighbor"] if together else evaluations[0]["nearest_neighbor"],
         "localization": evaluations[0]["localization"] if len(folders) == 1 else None,
         "fit_s": sum(p["duration_s"].get("fit", 0) for p in provenances),
         "commit": (provenances[0]["git"] or {}).get("commit"),
         "cpu": provenances[0]["hardware"]["cpu"],
         "packages": provenances[0]["packages"],
         "created": provenances[0]["created"],
-    }
-
-
-def pooled(folders: list[Path], seed: int) -> dict:
-    """Metrics over the test predictions of all folds: every image once."""
-    rows = [row for folder in folders for row in read_csv(folder / "predictions" / "test.csv")]
-    names = [column[5:] for column in rows[0] if column.startswith("prob_")]
-    return evaluate_classification(
-        np.array([[float(row[f"prob_{name}"]) for name in names] for row in rows]),
-        np.array([names.index(row["target"]) for row in rows]),
-        class_names=names,
-        patients=[row["patient"] or None for row in rows],
-        seed=seed,
-    )["slice"]
-
-
-def pooled_neighbor(evaluations: list[dict]) -> dict[str, float] | None:
-    """1-nearest-neighbor over all folds, weighted by their test images."""
-    if any(e["nearest_neighbor"] is None for e in evaluations):
-        return None
-    weights = [e["splits"]["test"]["slice"]["num_images"] for e in evaluations]
-    return {
-        name: float(np.average([e["nearest_neighbor"][name] for e in evaluations], weights=weights))
-        for name in ("accuracy", "balanced_accuracy")
     }
 
 

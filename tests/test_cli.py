@@ -175,6 +175,14 @@ def test_a_sweep_with_one_wrong_value_starts_no_job(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fold_is_chosen_at_the_top_or_by_its_old_name(tmp_path: Path) -> None:
+    for words in (["folds=5", "fold=2"], ["split.folds=5", "split.fold=2"], ["split.folds=5", "fold=2"]):
+        done = run(*words, f"run_id={words[0][0]}{words[1][0]}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        split = seen(tmp_path / "outputs" / f"{words[0][0]}{words[1][0]}")["split"]
+        assert (split["folds"], split["fold"]) == (5, 2)
+
+
 def test_groups_of_the_user_are_found_in_their_own_folder(tmp_path: Path) -> None:
     done = run("--config-dir", str(HERE / "fakes" / "config_tree"), "experiment=fake", "run_id=r", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -254,6 +262,10 @@ def test_pickles_are_not_rerun(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "run=r", "path=a.nii", "maps=-1"], 2, "a whole number from 0, is expected, got '-1'"),
         (["predict", "run=r", "a.png"], 2, "'a.png' is not of the form name=value"),
         (["train", "sede=1"], 2, "Did you mean 'seed'?"),
+        (["cache"], 1, "there is no folder outputs/.cache"),
+        (["cache", "clear", "older_then=3"], 2, "scanlens cache has no 'older_then'. Did you mean 'older_than'?"),
+        (["cache", "older_than=3"], 2, "scanlens cache has no 'older_than'"),
+        (["cache", "cler"], 2, "'cler' is not of the form name=value"),
         (["train", "--version"], 0, f"scanlens {__version__}"),
     ],
 )
@@ -287,7 +299,7 @@ def test_a_run_id_of_an_experiment_cannot_leave_the_folder_of_runs(tmp_path: Pat
     assert not (tmp_path.parent / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("command", ["report", "predict"])
+@pytest.mark.parametrize("command", ["report", "predict", "folds", "cache"])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(cli.main, [command, "--help"]) == cli.DONE
-    assert f"scanlens {command} run=outputs/RUN_ID" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(f"scanlens {command} ")

@@ -654,6 +654,35 @@ def test_swept_values_are_judged_together(composer: Composer) -> None:
     assert mistakes_of(composer, "split.folds=5,6", "split.fold=0,4", is_multirun=True) == []
 
 
+def test_swept_settings_that_others_follow_are_judged_as_they_will_be(composer: Composer) -> None:
+    found = mistakes_of(composer, "folds=5", "fold=0,4,5,6", is_multirun=True)
+    assert [text[-5:] for text in found] == ["got 5", "got 6"]
+    assert all("with split.folds=5 it is at most 4" in text for text in found)
+    assert mistakes_of(composer, "folds=5", "fold=0,1,2,3,4", is_multirun=True) == []
+    assert mistakes_of(composer, "fold=0,1", is_multirun=True) != []
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["fold=1"], "split.fold=1 has no effect without split.folds, the number of parts (folds=5)"),
+        (["folds=2"], "split.folds must be at least 3 (train, val and test); 2 go with split.by=site alone"),
+        (["folds=5", "split.file=a.csv"], "split.file settles the division, so folds=5 has no effect"),
+        (["split.held_out=[B]"], "split.held_out=['B'] has no effect without split.by=site"),
+        (["split.held_out=[B]", "split.by=site", "folds=3"], "with folds=3 every site is tested once"),
+        (["split.by=sites"], "split.by must be"),
+        (["loader.max_cache_gib=0"], "loader.max_cache_gib must be above 0"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_settings_of_the_division_that_fight_are_told_at_once(composer: Composer, words: list[str], told: str) -> None:
+    assert any(told in text for text in mistakes_of(composer, *words))
+
+
+def test_two_folds_go_with_sites(composer: Composer) -> None:
+    assert mistakes_of(composer, "folds=2", "fold=1", "split.by=site") == []
+
+
 def test_options_that_do_not_go_together_are_found_in_a_large_sweep(composer: Composer) -> None:
     words = ["model=lenet,autoencoder", "balance=none,focal", "augment=none,light,mri,digits"]
     words.append("preprocess=gray_28,gray_32,gray_64")

@@ -177,13 +177,10 @@ def _cache(arguments: Sequence[str]) -> None:
         sys.stdout.write(CACHE_HELP)
         return
     is_clearing = list(arguments[:1]) == ["clear"]
-    optional = ("path", "older_than") if is_clearing else ("path",)
-    given = _pairs("cache", arguments[is_clearing:], optional=optional)
-    from scanlens.pipeline.cache_command import clear_cache, list_cache
+    given = _pairs("cache", arguments[is_clearing:], optional=("path", "older_than")[: 1 + is_clearing])
+    from scanlens.pipeline.cache_command import cache_command
 
-    folder = Path(given.get("path", ["outputs/.cache"])[-1]).expanduser()
-    days = given.get("older_than", ["0"])[-1]
-    sys.stdout.write(f"{clear_cache(folder, older_than_days=days) if is_clearing else list_cache(folder)}\n")
+    sys.stdout.write(f"{cache_command(given, is_clearing=is_clearing)}\n")
 
 
 def _folds(arguments: list[str]) -> None:
@@ -204,9 +201,9 @@ def _train_folds(arguments: list[str]) -> Path:
     """Go through all folds, whatever is not done yet, and return the folder that holds them."""
     options = _parsed(arguments)
     folder, num = _folds_asked_for(options)
-    words = arguments if options.multirun else [*arguments, "-m"]
+    sweep = ["-m", f"fold={','.join(map(str, range(num)))}"]
     try:
-        _compose_and_run("train", [*words, f"fold={','.join(map(str, range(num)))}"], fold_job)
+        _compose_and_run("train", [*arguments, *sweep[options.multirun :]], fold_job)
     except ScanlensError as error:
         from scanlens.pipeline.fold_runs import how_to_go_on
 

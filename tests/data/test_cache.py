@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scanlens.data import cache_upkeep
 from scanlens.data.cache import FULL_SCALE, CachedImages, build_cache, open_cache
 from scanlens.data.preprocess import Preprocess
-from scanlens.errors import DataError, ImageError
+from scanlens.errors import ConfigError, DataError, ImageError
+from scanlens.pipeline.cache_command import clear_cache, list_cache
 from scanlens.types import RawImage, Record
 
 PLAN = Preprocess(size=16, channels=1, intensity="range")
@@ -249,3 +250,65 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
 
     peak(100)
     assert peak(1000) - peak(200) < 800 * 64 * 64  # half of what 800 stored images take
+
+
+def test_entries_are_listed_with_images_bytes_and_whether_they_are_in_use(tmp_path: Path) -> None:
+    in_use = build_in(tmp_path, fingerprint="one", num=5)
+    other = build_in(tmp_path, fingerprint="two").folder
+    gc.collect()
+    os.utime(other, (1000, 1000))
+    found = {entry.path: entry for entry in cache_upkeep.list_entries(tmp_path)}
+    assert set(found) == {in_use.folder, other}
+    assert (found[in_use.folder].num_images, found[in_use.folder].is_held) == (5, True)
+    assert (found[other].num_images, found[other].is_held, found[other].last_used_s) == (3, False, 1000)
+    assert found[other].num_bytes == sum(path.stat().st_size for path in other.iterdir())
+
+
+def test_clearing_removes_what_is_old_and_nobody_uses(tmp_path: Path) -> None:
+    in_use = build_in(tmp_path, fingerprint="one")
+    old, young = (build_in(tmp_path, fingerprint=name).folder for name in ("two", "three"))
+    theirs = tmp_path / "thesis.tex"
+    theirs.write_text("mine", encoding="utf-8")
+    gc.collect()
+    for entry in (in_use.folder, old):
+        os.utime(entry, (1000, 1000))
+    removed, kept = cache_upkeep.clear(tmp_path, used_before_s=2000)
+    assert [entry.path for entry in removed] == [old]
+    assert {entry.path for entry in kept} == {in_use.folder, young}
+    assert not old.exists()
+    np.testing.assert_array_equal(open_cache(in_use.folder).images, in_use.images)
+    assert theirs.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_damaged_entry_is_listed_and_cleared(tmp_path: Path) -> None:
+    entry = build_in(tmp_path).folder
+    gc.collect()
+    (entry / "manifest.json").write_text("{", encoding="utf-8")
+    (found,) = cache_upkeep.list_entries(tmp_path)
+    assert found.num_images is None
+    cache_upkeep.clear(tmp_path, used_before_s=found.last_used_s + 1)
+    assert not entry.exists()
+
+
+def test_the_command_lists_and_clears(tmp_path: Path) -> None:
+    entry, new = build_in(tmp_path, num=5).folder, build_in(tmp_path, fingerprint="new").folder
+    gc.collect()
+    os.utime(entry, (1_000_000_000, 1_000_000_000))
+    kib = [sum(path.stat().st_size for path in one.iterdir()) / 1024 for one in (entry, new)]
+    table = list_cache(tmp_path).splitlines()
+    assert [line.split()[0] for line in table[1:3]] == [new.name, entry.name]
+    assert table[2].split()[1:4] == [f"{kib[0]:.1f}", "KiB", "5"]
+    assert "2001-09-0" in table[2]
+    assert table[2].endswith("no")
+    assert table[3] == f"2 entries, {sum(kib):.1f} KiB in {tmp_path}"
+    assert clear_cache(tmp_path, older_than_days="30") == f"removed 1 entry, {kib[0]:.1f} KiB from {tmp_path}"
+    assert clear_cache(tmp_path) == f"removed 1 entry, {kib[1]:.1f} KiB from {tmp_path}"
+    assert list_cache(tmp_path) == f"no decoded images in {tmp_path}"
+
+
+@pytest.mark.parametrize("days", ["soon", "-1", "nan", "inf"])
+def test_days_that_are_none_are_refused(tmp_path: Path, days: str) -> None:
+    with pytest.raises(ConfigError, match=f"a number of days, 0 or more, is expected, '{days}' came"):
+        clear_cache(tmp_path, older_than_days=days)
+    with pytest.raises(DataError, match="there is no folder"):
+        list_cache(tmp_path / "absent")

@@ -155,9 +155,7 @@ def test_mistakes_are_told_with_counts_and_a_way_out() -> None:
         return str(caught.value)
 
     assert "there is no site 'b'. Choose one of: A, B." in told(records, held_out=["b"])
-    assert "nothing says the 'sites' of an image (known: age, site). Did you mean 'site'?" in told(
-        records, site_column="sites"
-    )
+    assert "nothing says the 'sites' of an image. Did you mean 'site'?" in told(records, site_column="sites")
     assert "nothing says the 'site' of an image. Keep the column" in told(
         [Record(id=r.id, path="", target=r.target, patient=r.patient) for r in records]
     )

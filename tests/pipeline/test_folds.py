@@ -99,6 +99,31 @@ def test_values_spread_and_pooled_metrics_are_those_of_the_predictions(cross_val
     assert content["pooled"]["slice"]["num_patients"] == content["pooled"]["patient"]["num_patients"] == 18
 
 
+def test_patients_are_judged_by_the_rule_that_their_own_fold_chose(copied: Path) -> None:
+    names = ["mean", "max", "mean"]
+    for number, name in enumerate(names):
+        path = copied / str(number) / "evaluation.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["patient_rule"] = {"name": name, "k": None, "positive_class": "glioma"}
+        path.write_text(json.dumps(content), encoding="utf-8")
+    truth, scores = [], []
+    for number, name in enumerate(names):
+        of_patient: dict[str, list[dict[str, str]]] = {}
+        for row in read_csv(copied / str(number) / "predictions" / "test.csv"):
+            of_patient.setdefault(row["patient"], []).append(row)
+        for rows in of_patient.values():
+            ill = [float(row["prob_glioma"]) for row in rows]
+            truth.append(rows[0]["target"] == "glioma")
+            scores.append(max(ill) if name == "max" else statistics.fmean(ill))
+    content = gather(copied)
+    patient = content["levels"]["patient"]
+    assert patient["auroc"]["pooled"]["value"] == pytest.approx(roc_auc_score(truth, scores))
+    right = [(score > 0.5) == is_ill for score, is_ill in zip(scores, truth, strict=True)]
+    assert patient["accuracy"]["pooled"]["value"] == pytest.approx(statistics.fmean(right))
+    assert (content["pooled"]["patient"]["num_patients"], content["pooled"]["patient"]["num_images"]) == (18, 36)
+    assert any("each patient is judged by the rule of his fold" in note for note in content["notes"])
+
+
 def test_the_table_has_one_row_a_metric_and_notes_say_what_the_spread_is_not(
     cross_validated: tuple[Path, str],
 ) -> None:

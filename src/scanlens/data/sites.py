@@ -172,9 +172,8 @@ def _without(
 def _sites(records: Sequence[Record], column: str) -> dict[str, str]:
     columns = sorted({key for record in records for key in record.meta})
     if column not in columns:
-        known = f" (known: {', '.join(columns)})" if columns else ""
         hint = f"{did_you_mean(column, columns)} {_WHERE}".lstrip()
-        raise DataError(f"split.by=site, but nothing says the '{column}' of an image{known}. {hint}")
+        raise DataError(f"split.by=site, but nothing says the '{column}' of an image. {hint}")
     found = {record.id: filled(str(record.meta.get(column, ""))) for record in records}
     absent = [name for name, site in found.items() if site is None]
     if absent:

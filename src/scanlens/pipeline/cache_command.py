@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from scanlens.data.cache_upkeep import CacheEntry, clear, list_entries
 from scanlens.errors import ConfigError, DataError
 
+DEFAULT_FOLDER = "outputs/.cache"
 _DAY_S = 24 * 3600
+
+
+def cache_command(given: Mapping[str, Sequence[str]], *, is_clearing: bool) -> str:
+    """What the command prints.
+
+    Args:
+        given: words of the command line, `path` and `older_than`; of several the last counts.
+        is_clearing: whether entries are removed rather than listed.
+    """
+    folder = Path(given.get("path", [DEFAULT_FOLDER])[-1]).expanduser()
+    return (
+        clear_cache(folder, older_than_days=given.get("older_than", ["0"])[-1]) if is_clearing else list_cache(folder)
+    )
 
 
 def list_cache(folder: Path) -> str:
@@ -67,5 +81,6 @@ def _counted(entries: Sequence[CacheEntry]) -> str:
 
 
 def _size(num_bytes: int) -> str:
-    """ "3.2 MiB", "1.5 GiB"."""
-    return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.1f} MiB"
+    """ "12.3 KiB", "3.2 MiB", "1.5 GiB"."""
+    power, unit = next((p, u) for p, u in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if num_bytes >= 2**p or p == 10)
+    return f"{num_bytes / 2**power:.1f} {unit}"

@@ -11,10 +11,13 @@ import numpy as np
 
 from scanlens.errors import RunError
 from scanlens.evaluation.classification import evaluate_classification
+from scanlens.evaluation.patient_rules import PatientRule
+from scanlens.evaluation.patients import MIXED, join_images
 from scanlens.evaluation.reconstruction import evaluate_reconstruction
 from scanlens.evaluation.spread import fold_spread
 from scanlens.files import write_csv, write_json
 from scanlens.pipeline.fold_runs import Fold, read_folds
+from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.report.folder import FOLDS_VERSION
 from scanlens.runs import Config
 
@@ -30,6 +33,7 @@ POOLED_RANKING = (
     "& Scholz, SIGKDD Explorations 12(1):49-57, 2010); the mean over folds compares within each network."
 )
 NOT_POOLED = "Anomaly scores refer to the validation errors of their own fold, so they are not pooled."
+OTHER_RULES = "Folds chose different rules for patients on their validation patients; each patient is judged by the rule of his fold."
 OTHER_CODE = "Folds were trained by different versions of the code; see git in their provenance.json."
 
 
@@ -76,6 +80,8 @@ def gathered(folds: Sequence[Fold]) -> Config:
     notes = [NO_STANDARD_ERROR, NOT_POOLED if is_reconstruction else POOLED_RANKING]
     if len({(fold.provenance["git"] or {}).get("commit") for fold in folds}) > 1:
         notes.append(OTHER_CODE)
+    if len({rule_of(fold.evaluation, folds[0].run.facts["class_names"]) for fold in folds}) > 1:
+        notes.append(OTHER_RULES)
     return {
         "schema_version": FOLDS_VERSION,
         "task": task,
@@ -146,14 +152,48 @@ def _joined(judged: Sequence[Mapping[str, Any]], pooled: Mapping[str, Any]) -> C
 
 
 def _pooled_classification(folds: Sequence[Fold]) -> Config:
+    """All test images together; patients by the rule of their fold."""
     names = folds[0].run.facts["class_names"]
-    rows = [row for fold in folds for row in fold.tested]
-    return evaluate_classification(
-        np.array([[float(row[f"prob_{name}"]) for name in names] for row in rows]),
-        np.array([names.index(row["target"]) for row in rows]),
+    found = [read_predicted(fold.run, "test") for fold in folds]
+    rules = [rule_of(fold.evaluation, names) for fold in folds]
+    everybody = _of_everybody(folds, [row for one in found for row in one.rows])
+    rule, positive = rules[0]
+    judged = evaluate_classification(
+        np.concatenate([one.probabilities_NK for one in found]),
+        np.concatenate([one.target_N for one in found]),
         class_names=names,
-        **_of_everybody(folds, rows),
+        patient_rule=rule,
+        positive=positive,
+        **everybody,
     )
+    if judged["patient"] is None or all(one == rules[0] for one in rules):
+        return judged
+    return judged | {"patient": _patients_by_their_rules(found, rules, names, judged["patient"], everybody)}
+
+
+def _patients_by_their_rules(
+    found: Sequence[Predicted],
+    rules: Sequence[tuple[PatientRule, int | None]],
+    names: Sequence[str],
+    first: Mapping[str, Any],
+    everybody: Mapping[str, Any],
+) -> Config:
+    """The judgement of patients, each joined by the rule that the validation of his own fold chose."""
+    joined = [
+        join_images(one.probabilities_NK, one.target_N, one.patients, rule=rule, positive=positive)
+        for one, (rule, positive) in zip(found, rules, strict=True)
+    ]
+    target_P = np.concatenate([one.target_P for one in joined])
+    is_judged_P = target_P != MIXED
+    judged = evaluate_classification(  # whose rows are patients here, so its level of single rows is theirs
+        np.concatenate([one.probabilities_PK for one in joined])[is_judged_P],
+        target_P[is_judged_P],
+        class_names=names,
+        patients=[str(number) for number in range(int(is_judged_P.sum()))],
+        seed=everybody["seed"],
+        num_resamples=everybody["num_resamples"],
+    )["slice"]
+    return {**judged, "unit": "patient", "num_images": first["num_images"], "excluded": first["excluded"]}
 
 
 def _pooled_reconstruction(folds: Sequence[Fold]) -> Config:

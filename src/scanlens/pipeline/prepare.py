@@ -184,15 +184,6 @@ def _check_classes(config: Config, names: Sequence[str], counts: Mapping[str, Ma
 
 def _check_learnable(table: SplitTable, train_counts: Mapping[str, int]) -> None:
     """Every class can be trained on, in this run and in all folds of its cross-validation."""
-    empty = [name for name, count in train_counts.items() if count == 0]
-    if empty:
-        raise DataError(
-            "\n".join(
-                f"no training image of '{name}'. {counted_class(table.rows, name)}. "
-                f"{how_to_do_without(table.rows, name)}"
-                for name in empty
-            )
-        )
     if table.untrained:
         raise DataError(
             "\n".join(
@@ -200,6 +191,15 @@ def _check_learnable(table: SplitTable, train_counts: Mapping[str, int]) -> None
                 f"{'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))} would have no training image of it. "
                 f"{how_to_do_without(table.rows, name)}"
                 for name, folds in table.untrained.items()
+            )
+        )
+    empty = [name for name, count in train_counts.items() if count == 0]
+    if empty:
+        raise DataError(
+            "\n".join(
+                f"no training image of '{name}'. {counted_class(table.rows, name)}. "
+                f"{how_to_do_without(table.rows, name)}"
+                for name in empty
             )
         )
 
