@@ -107,6 +107,23 @@ class PairIndex:
             most_RC[own_row, own_column] = -1
             yield Look(rows_R, columns_C, most_RC, asking_NK[rows_R, -1], self._own_NK[columns_C, -1])
 
+    def nearest(self, num: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The nearest images (N, num) of each among those that it met, best first, and their correlations.
+
+        The choice is made on projections, the correlations are full ones. Where fewer were met, numbers are -1.
+        """
+        found_NK = np.full((len(self), num), -1)
+        most_NK = np.full((len(self), num), -1, np.float32)
+        for look in self.looks():
+            _keep_nearest(found_NK, most_NK, look.rows_R, look.columns_C, look.most_RC)
+            _keep_nearest(found_NK, most_NK, look.columns_C, look.rows_R, look.most_RC.T)
+        for index, found_K in enumerate(found_NK):
+            met = np.flatnonzero(found_K >= 0)
+            exact_K = self.exact(np.array([index]), found_K[met])[0]
+            order = np.argsort(-exact_K, kind="stable")
+            found_NK[index, met], most_NK[index, met] = found_K[met][order], exact_K[order]
+        return found_NK, most_NK
+
     def exact(
         self, rows_R: NDArray[np.int64], columns_C: NDArray[np.int64], transformation: int = SAME
     ) -> NDArray[np.float32]:
@@ -158,6 +175,27 @@ def _centers(coefficients_NK: NDArray[np.float32], *, seed: int) -> NDArray[np.f
     sample_NK = coefficients_NK[_sample(len(coefficients_NK), num * _PER_CELL, seed=seed)]
     means = MiniBatchKMeans(num, init="random", n_init=1, max_iter=5, batch_size=4096, random_state=seed)
     return means.fit(sample_NK).cluster_centers_.astype(np.float32)
+
+
+def _keep_nearest(
+    found_NK: NDArray[np.int64],
+    most_NK: NDArray[np.float32],
+    rows_R: NDArray[np.int64],
+    columns_C: NDArray[np.int64],
+    most_RC: NDArray[np.float32],
+) -> None:
+    """Note the columns that are nearer to the rows than what has been found; each image once."""
+    num = found_NK.shape[1]
+    take = min(num, len(columns_C))
+    nearest_RK = np.argpartition(-most_RC, take - 1, axis=1)[:, :take] if take else np.zeros((len(rows_R), 0), int)
+    number_RK = np.concatenate([found_NK[rows_R], columns_C[nearest_RK]], axis=1)
+    value_RK = np.concatenate([most_NK[rows_R], np.take_along_axis(most_RC, nearest_RK, axis=1)], axis=1)
+    order = np.lexsort((-value_RK, number_RK), axis=1)
+    number_RK, value_RK = np.take_along_axis(number_RK, order, 1), np.take_along_axis(value_RK, order, 1)
+    value_RK[:, 1:][number_RK[:, 1:] == number_RK[:, :-1]] = -1
+    best = np.argsort(-value_RK, axis=1, kind="stable")[:, :num]
+    most_NK[rows_R] = np.take_along_axis(value_RK, best, axis=1)
+    found_NK[rows_R] = np.where(most_NK[rows_R] > -1, np.take_along_axis(number_RK, best, axis=1), -1)
 
 
 def _sample(num: int, most: int, *, seed: int) -> NDArray[np.int64]:
