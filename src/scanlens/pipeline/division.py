@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from scanlens.config import build
 from scanlens.data.audit_plan import AuditPlan
 from scanlens.data.duplicates import NearDuplicates, near_duplicate_groups
+from scanlens.data.hidden_patients import HiddenPatients, hidden_patients
 from scanlens.data.image_facts import FACTS
 from scanlens.data.leaks import copies
 from scanlens.data.split_table import SplitTable
@@ -27,12 +30,14 @@ class Division:
         table: the split.
         copy_N: group of images with equal pixels, -1 for an image without a copy.
         near: near-duplicates; None where they were not looked for.
+        hidden: patients guessed from chains of slices; None where patients are known or likeness means nothing.
         overrides: settings of the user's that leave copies in two splits, one sentence each.
     """
 
     table: SplitTable
     copy_N: NDArray[np.int64]
     near: NearDuplicates | None
+    hidden: HiddenPatients | None
     overrides: list[str]
 
 
@@ -51,7 +56,9 @@ def divide(config: Config, listed: Listed) -> Division:
     by_near = plan.by == "near_duplicates" or (
         plan.by in ("auto", "site") and not patients_known and _tells_apart(listed) and audit.on_leak == "fix"
     )
-    near = near_duplicate_groups(listed.images.thumbnails) if by_near or _is_wanted(audit, listed) else None
+    thumbs_NHW = listed.images.thumbnails
+    near = near_duplicate_groups(thumbs_NHW) if by_near or _is_wanted(audit, listed) else None
+    hidden = hidden_patients(thumbs_NHW) if near is not None and not patients_known else None
     overrides = _overrides(plan, audit, patients_known=patients_known)
     if audit.on_leak != "fix" and plan.given == "fix":
         plan = replace(plan, given="use")
@@ -60,11 +67,27 @@ def divide(config: Config, listed: Listed) -> Division:
         listed.records,
         plan=plan,
         seed=config["seed"],
-        groups=dict(zip(ids, near.group_N.tolist(), strict=True)) if by_near and near is not None else None,
+        groups=dict(zip(ids, _together(near, hidden).tolist(), strict=True)) if by_near and near is not None else None,
         copies=_by_id(ids, copy_N) if audit.on_leak == "fix" else None,
     )
-    notes = near.notes if by_near and near is not None else []
-    return Division(replace(table, notes=table.notes + notes), copy_N, near, overrides)
+    notes = near.notes if by_near and near is not None and not _are_found(hidden) else []
+    return Division(replace(table, notes=table.notes + notes), copy_N, near, hidden, overrides)
+
+
+def _are_found(hidden: HiddenPatients | None) -> bool:
+    return hidden is not None and hidden.threshold is not None
+
+
+def _together(near: NearDuplicates, hidden: HiddenPatients | None) -> NDArray[np.int64]:
+    """Group of each image: what is near-duplicate, or of one guessed patient, or hangs together through both."""
+    if hidden is None or hidden.threshold is None:
+        return near.group_N
+    num_near, num_hidden = int(near.group_N.max()) + 1, int(hidden.group_N.max()) + 1
+    places = (near.group_N, num_near + hidden.group_N)
+    num = num_near + num_hidden
+    links = coo_array((np.ones(len(near.group_N), bool), places), shape=(num, num))
+    _, joined = connected_components(links, directed=False)
+    return np.unique(joined[near.group_N], return_inverse=True)[1].astype(np.int64)
 
 
 def _by_id(ids: Sequence[str], group_N: NDArray[np.int64]) -> dict[str, int]:

@@ -94,12 +94,15 @@ def _leaks(audit: Audit) -> list[Check]:
             continue
         final = _of_kind(leaks.get("final"), kind)
         given = _of_kind(leaks.get("given"), kind)
+        is_chance = kind == "near" and bool(audit.get("num_patients"))
         status: Status = "warning" if final else "mended" if given else "notice" if known["num_groups"] else "clear"
-        found.append(Check("copies", name, status, _leak_sentence(kind, known, final, given)))
+        told = _leak_sentence(kind, known, final, given, is_chance=is_chance)
+        found.append(Check("copies", name, "notice" if is_chance and status == "warning" else status, told))
     return found
 
 
-def _leak_sentence(kind: str, known: Audit, final: list[Audit], given: list[Audit]) -> str:
+def _leak_sentence(kind: str, known: Audit, final: list[Audit], given: list[Audit], *, is_chance: bool) -> str:
+    """What was found of one kind; `is_chance`: all patients are known, so that a likeness need not be a leak."""
     what = KINDS[kind]
     if not known["num_groups"]:
         return f"No image has {what}."
@@ -108,7 +111,12 @@ def _leak_sentence(kind: str, known: Audit, final: list[Audit], given: list[Audi
     if given:
         parts.append(f"In the split that the data set brings, {_shared(given, what)}.")
     if final:
-        parts.append(f"In the split of this run, {_shared(final, what)}: results there are too good.")
+        meaning = (
+            "all patients are known and on one side, so these may just look alike"
+            if is_chance
+            else "results there are too good"
+        )
+        parts.append(f"In the split of this run, {_shared(final, what)}: {meaning}.")
     else:
         parts.append("In the split of this run, none lies on both sides.")
     return " ".join(parts)
@@ -160,9 +168,15 @@ def _hidden_patients(audit: Audit) -> list[Check]:
     part = mapping(audit.get("hidden_patients"))
     if not part:
         return []
-    return [
-        Check("hidden", "Hidden patients", "notice" if part.get("num_chains") else "clear", str(part.get("sentence")))
-    ]
+    if not part.get("num_chains"):
+        return [Check("hidden", "Hidden patients", "clear", str(part.get("sentence")))]
+    divided = finite(part.get("num_divided"))
+    fate = (
+        f"{counted(divided, 'chain')} of them {'lies' if divided == 1 else 'lie'} in two splits of this run: results there are too good."
+        if divided
+        else "Each lies in one split of this run."
+    )
+    return [Check("hidden", "Hidden patients", "warning" if divided else "mended", f"{part.get('sentence')} {fate}")]
 
 
 def _shortcuts(audit: Audit) -> list[Check]:

@@ -84,7 +84,7 @@ def _image(member: Audit) -> str:
     if given and given != member.get("split"):
         facts.append(f"given as {given}")
     if member.get("likeness"):
-        facts.append(str(member["likeness"]))
+        facts.append(f"{member['likeness']} as {whole(member.get('partner'))}, {number(member.get('correlation'), 2)}")
     return f"{whole(member.get('index'))}" + (f" ({', '.join(facts)})" if facts else "")
 
 

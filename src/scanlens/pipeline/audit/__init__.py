@@ -11,7 +11,7 @@ from scanlens.data.audit_plan import AuditPlan
 from scanlens.errors import DataError
 from scanlens.files import write_csv, write_json
 from scanlens.pipeline.audit.copies import copies_part
-from scanlens.pipeline.audit.listing import listed_groups
+from scanlens.pipeline.audit.listing import listed_chains, listed_groups
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import Division, divide
 from scanlens.report.audit import console_audit, leak_sentences
@@ -74,6 +74,8 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
         "duplicates": copies_part(listed, division, splits)
         | listed_groups(listed, division, splits, folder=run.folder / "audit", most=plan.most_listed),
     }
+    folder = run.folder / "audit"
+    result["hidden_patients"] = listed_chains(listed, division, splits, folder=folder, most=plan.most_listed)
     write_json(run.folder / "audit.json", result)
     return result
 

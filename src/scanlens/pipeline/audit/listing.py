@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.data.cache import FULL_SCALE
+from scanlens.data.partners import Partners, best_partners
 from scanlens.files import write_csv
 from scanlens.pipeline.audit.copies import members, near_groups
 from scanlens.pipeline.decode import Listed
@@ -23,7 +24,8 @@ from scanlens.report.sheets import row_png
 from scanlens.types import SPLITS
 
 MOST_IN_A_ROW = 6
-COLUMNS = ("kind", "group", "index", "id", "target", "split", "given")
+SHORTEST_CHAIN = 3
+COLUMNS = ("kind", "group", "index", "id", "target", "split", "given", "partner", "correlation", "likeness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ def listed_groups(
         if kind == "copy" or not _are_copies(division.copy_N, indices)
     ]
     found.sort(key=_rank)
-    write_csv(folder / "copies.csv", COLUMNS, (row for one in found for row in _rows(listed, splits, one)))
+    partners = best_partners(listed.images.thumbnails, division.near.group_N) if division.near is not None else None
+    rows = (row for one in found for row in _rows(listed, splits, one, partners))
+    write_csv(folder / "copies.csv", COLUMNS, rows)
     shown = []
     for one in found[:most]:
         chosen = _to_show(one.indices, splits)
@@ -81,7 +85,10 @@ def listed_groups(
                 "crosses": one.crosses,
                 "crosses_given": one.crosses_given,
                 "conflict": one.conflict,
-                "members": members(listed.records, splits, chosen),
+                "members": [
+                    member | _likeness(one, partners, member["index"])
+                    for member in members(listed.records, splits, chosen)
+                ],
                 "picture": name,
             }
         )
@@ -129,8 +136,55 @@ def _to_show(indices: Sequence[int], splits: Sequence[str | None]) -> list[int]:
     return chosen
 
 
-def _rows(listed: Listed, splits: Sequence[str | None], one: _Group) -> list[dict[str, Any]]:
+def _likeness(one: _Group, partners: Partners | None, index: int) -> dict[str, Any]:
+    """Whom an image of a group of near-duplicates is most like, and what turns it into that one."""
+    if one.kind == "copy" or partners is None:
+        return {}
+    return {
+        "partner": int(partners.partner_N[index]),
+        "correlation": round(float(partners.correlation_N[index]), 4),
+        "likeness": partners.name(index),
+    }
+
+
+def _rows(listed: Listed, splits: Sequence[str | None], one: _Group, partners: Partners | None) -> list[dict[str, Any]]:
+    empty = dict.fromkeys(("partner", "correlation", "likeness"), "")
     return [
-        {"kind": one.kind, "group": one.number, "id": listed.records[member["index"]].id, **member}
+        {"kind": one.kind, "group": one.number, "id": listed.records[member["index"]].id}
+        | member
+        | empty
+        | _likeness(one, partners, member["index"])
         for member in members(listed.records, splits, one.indices)
     ]
+
+
+def listed_chains(
+    listed: Listed, division: Division, splits: Sequence[str | None], *, folder: Path, most: int
+) -> dict[str, Any] | None:
+    """Write `chains.csv` and pictures of the first chains of slices; the part of audit.json on patients that nobody named."""
+    hidden = division.hidden
+    if hidden is None:
+        return None
+    if hidden.threshold is None:
+        return {"num_chains": 0, "sentence": hidden.note}
+    chains = [(number, found) for number, found in by_group(hidden.group_N).items() if len(found) >= SHORTEST_CHAIN]
+    rows = (
+        {
+            "chain": number,
+            "index": i,
+            "id": listed.records[i].id,
+            "target": listed.records[i].target,
+            "split": splits[i],
+        }
+        for number, indices in chains
+        for i in indices
+    )
+    write_csv(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
+    num_divided = sum(len({splits[i] for i in indices} - {None}) > 1 for _, indices in chains)
+    shown = []
+    for number, indices in chains[:most]:
+        chosen = [indices[place] for place in np.linspace(0, len(indices) - 1, MOST_IN_A_ROW).round().astype(int)]
+        row_png([shown_image(listed, i) for i in chosen], folder / f"chain-{number:05d}.png")
+        ends = members(listed.records, splits, [indices[0], indices[-1]])
+        shown.append({"num": len(indices), "members": ends, "picture": f"chain-{number:05d}.png"})
+    return {"num_chains": len(chains), "num_divided": num_divided, "sentence": hidden.note, "listed": shown}
