@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scanlens.data.burnt_in_text import num_text_marks
 from scanlens.types import RawImage
 
 HASH_BYTES = 16
@@ -26,6 +27,7 @@ FACTS = (
     "low", "high", "mean", "spread",  # of values brought to [0, 1] by the range of the file (may lie beyond a window)
     "border_mean", "border_spread",  # the same of the outermost ring
     "spacing_mm",  # of rows
+    "text_score",  # letter-like marks in lines, see burnt_in_text
     "file_bytes", "file_kind", "file_mode", "jpeg_quality",  # of the file, if a picture lies in one
 )  # fmt: skip
 _BORDER = 0.02  # of the shorter side
@@ -72,6 +74,7 @@ def image_facts(raw: RawImage, path: str) -> Row:
         float(border.mean()),
         float(border.std()),
         np.nan if raw.spacing_mm is None else raw.spacing_mm[0],
+        num_text_marks(gray_HW),
     ]
     return np.array([*of_pixels, *_file_facts(Path(path))], dtype=np.float64)
 

@@ -41,10 +41,11 @@ _OF_PICTURE = {
     "bytes of the file": ("file_bytes",),  # compression follows the content
     "brightness": ("low", "high", "mean", "spread"),
     "border level": ("border_mean", "border_spread"),
+    "burnt-in text": ("text_score",),
 }
 _PLACES = r"slice|index|idx|order|position|frame|instance|number|num|no|row|id|uid|uuid|name|file|path|image|patient|subject|case|study|series|accession|hash|sha256|md5|date|time|fold|split"
 _DISEASE = r"lesion|mask|tumor|tumour|nucleus|box"
-_PERSON = r"sex|gender|age|race|ethnicity|weight|height|bmi"
+_PERSON = r"sex|gender|age|race|ethnicity|bmi"
 Kind = Literal["numbers", "category", "pixels"]
 Origin = Literal["file", "person", "picture"]
 
