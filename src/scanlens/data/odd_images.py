@@ -18,9 +18,9 @@ from scanlens.data.duplicates import standardized
 from scanlens.data.image_facts import FACTS
 
 Kind = Literal["empty", "nearly empty", "frame", "text", "unlike the others"]
-UNLIKE = 6.0  # robust standard deviations: none of many thousands if errors were normal
+UNLIKE = 5.0  # robust standard deviations: none of many thousands if errors were normal
 _ALMOST_NOTHING = 0.004  # spread of a picture that holds nothing: one step of 8 bits
-_STEADY = 0.02  # spread of a border of one value, JPEG noise included
+_STEADY = 0.1  # spread of a frame of one value, JPEG noise included
 _OTHER_LEVEL = 0.25  # between a frame and the border that is usual in the set
 _SMALL = 24
 _MOST_COMPONENTS = 40
@@ -35,7 +35,7 @@ class OddImage:
     Args:
         index: its row.
         kind: what is odd.
-        score: empty: 0; nearly empty: spread of its values (range 1); frame: mean of the border (0..1); text: letter-like
+        score: empty: 0; nearly empty: spread of its values (range 1); frame: mean of the outermost pixels (0..1); text: letter-like
             marks; unlike the others: robust standard deviations.
     """
 
@@ -58,12 +58,12 @@ def odd_images(
     is_empty_N = column["low"] == column["high"]
     is_nearly_N = ~is_empty_N & (column["spread"] < _ALMOST_NOTHING)
     strange_N = strangeness(thumbs_NHW, group_N)
-    away_N = np.abs(column["border_mean"] - np.median(column["border_mean"]))
-    is_framed_N = ~is_empty_N & ~is_nearly_N & (column["border_spread"] < _STEADY) & (away_N > _OTHER_LEVEL)
+    away_N = np.abs(column["edge_mean"] - np.median(column["edge_mean"]))
+    is_framed_N = ~is_empty_N & ~is_nearly_N & (column["edge_spread"] < _STEADY) & (away_N > _OTHER_LEVEL)
     return [
         *_listed("empty", is_empty_N, column["spread"]),
         *_listed("nearly empty", is_nearly_N, column["spread"], rank_N=-column["spread"]),
-        *_listed("frame", is_framed_N, column["border_mean"], rank_N=away_N),
+        *_listed("frame", is_framed_N, column["edge_mean"], rank_N=away_N),
         *_listed("text", column["text_score"] >= MIN_MARKS, column["text_score"]),
         *_listed("unlike the others", strange_N > UNLIKE, strange_N),
     ]

@@ -133,10 +133,11 @@ def verdict(shortcut: Shortcut, *, file_margin: float, picture_margin: float) ->
         file_margin: a thing of the file is a warning if the lower end of its interval lies further above 0.5.
         picture_margin: the same for what a disease may change, or go with; then it is a notice.
     """
-    if shortcut.low is None:
+    surely = shortcut.auroc if shortcut.low is None else shortcut.low  # a perfect one is so in all resamples
+    if surely is None:
         return None
     is_of_file = shortcut.origin == "file"
-    if shortcut.low <= CHANCE + (file_margin if is_of_file else picture_margin):
+    if surely <= CHANCE + (file_margin if is_of_file else picture_margin):
         return None
     return "warning" if is_of_file else "notice"
 
@@ -161,7 +162,7 @@ class _Bench:
 
     def measured(self, feature: Feature) -> Shortcut:
         values_ND = np.asarray(feature.values_ND[self.chosen], dtype=np.float64)
-        values_ND = values_ND.reshape(len(values_ND), -1)
+        values_ND = values_ND.reshape(len(values_ND), int(np.prod(values_ND.shape[1:])))
         reason = self.reason or _why_nothing_to_see(values_ND)
         sizes = len(self.chosen), self.groups.num_patients, self.left_out
         if reason:
