@@ -32,7 +32,7 @@ from scanlens.errors import DataError, ImageError
 from scanlens.files import write_json
 from scanlens.types import Quarantined, RawImage, Record
 
-FORMAT = 4  # raise it when the meaning of a stored value changes
+FORMAT = 5  # raise it when the meaning of a stored value changes
 FULL_SCALE = 65535
 CHUNK = 64
 Mask = NDArray[np.uint8]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scanlens.data.burnt_in_text import num_text_marks
 from scanlens.types import RawImage
 
 HASH_BYTES = 16
@@ -25,7 +26,9 @@ FACTS = (
     "height", "width", "channels", "bits",  # of the decoded pixels
     "low", "high", "mean", "spread",  # of values brought to [0, 1] by the range of the file (may lie beyond a window)
     "border_mean", "border_spread",  # the same of the outermost ring
+    "edge_mean", "edge_spread",  # the same of the outermost pixels alone, where thin frames are
     "spacing_mm",  # of rows
+    "text_score",  # letter-like marks in lines, see burnt_in_text
     "file_bytes", "file_kind", "file_mode", "jpeg_quality",  # of the file, if a picture lies in one
 )  # fmt: skip
 _BORDER = 0.02  # of the shorter side
@@ -63,7 +66,8 @@ def image_facts(raw: RawImage, path: str) -> Row:
     gray_HW = np.asarray(pixels if pixels.ndim == 2 else pixels.mean(axis=2), dtype=np.float32)
     black, white = raw.value_range
     gray_HW = (gray_HW - np.float32(black)) / np.float32(max(white - black, 1e-12))
-    border = _border(gray_HW)
+    border = _ring(gray_HW, width=max(1, round(_BORDER * min(gray_HW.shape))))
+    edge = _ring(gray_HW, width=1)
     of_pixels = [
         *gray_HW.shape,
         1 if pixels.ndim == 2 else pixels.shape[2],
@@ -71,13 +75,15 @@ def image_facts(raw: RawImage, path: str) -> Row:
         *(float(f(gray_HW)) for f in (np.min, np.max, np.mean, np.std)),
         float(border.mean()),
         float(border.std()),
+        float(edge.mean()),
+        float(edge.std()),
         np.nan if raw.spacing_mm is None else raw.spacing_mm[0],
+        num_text_marks(gray_HW),
     ]
     return np.array([*of_pixels, *_file_facts(Path(path))], dtype=np.float64)
 
 
-def _border(gray_HW: NDArray[np.float32]) -> NDArray[np.float32]:
-    width = max(1, round(_BORDER * min(gray_HW.shape)))
+def _ring(gray_HW: NDArray[np.float32], *, width: int) -> NDArray[np.float32]:
     inside = np.zeros(gray_HW.shape, bool)
     inside[width:-width, width:-width] = True
     return gray_HW[~inside]

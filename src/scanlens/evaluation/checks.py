@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,7 +71,7 @@ def checked_values(values_N: ArrayLike, *, name: str, low: float = -np.inf, high
     return values
 
 
-def check_length(items: Sequence[object] | Floats, *, name: str, num_images: int) -> None:
+def check_length(items: Sequence[object] | NDArray[Any], *, name: str, num_images: int) -> None:
     """One item per image.
 
     Raises:
