@@ -8,7 +8,8 @@ changes. Where there is no such plateau, or too few images lie in chains, nothin
 References:
     Gower, Ross: Minimum spanning trees and single linkage cluster analysis, Applied Statistics 18 (1969).
 
-Legend of axes: N images, H rows, W columns, E links of the tree by falling likeness, K partners of an image.
+Legend of axes: N images, H rows, W columns, E links of the tree by falling likeness, L numbers of links
+used, K partners of an image.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def hidden_patients(
         group_N = _components_of(pairs_2E[:, unlikeness_E < cut], num)
         sizes = np.bincount(group_N)
         in_chains = sizes[sizes >= _CHAIN].sum()
-        if in_chains >= _LEAST_IN_CHAINS * num and sizes.max() <= _LARGEST_SHARE * num:
+        if in_chains >= _LEAST_IN_CHAINS * num and 0 < sizes.max(initial=0) <= _LARGEST_SHARE * num:
             return HiddenPatients(group_N, 1 - cut, _found(sizes, in_chains, 1 - cut))
     return HiddenPatients(
         np.arange(num), None, "No chains of neighboring slices were found: every image counts as a patient of its own."
@@ -92,17 +93,16 @@ def _found(sizes: NDArray[np.int64], in_chains: int, threshold: float) -> str:
 
 def _plateaus(unlikeness_E: NDArray[np.float64], num: int) -> Iterator[float]:
     """Middles of ranges of unlikeness over which the number of groups is steady, widest first, none within another."""
-    ends_E = np.clip(np.append(unlikeness_E, 1 - _LOWEST), 1 - _HIGHEST, 1 - _LOWEST)
-    joined_E = np.arange(len(unlikeness_E))  # links used up to here, this one not yet
-    last_E = np.minimum(joined_E + (_STEADY * (num - joined_E)).astype(int), len(unlikeness_E))
-    low_E = np.concatenate([[1 - _HIGHEST], ends_E[:-2]]) if len(joined_E) else np.zeros(0)
-    high_E = ends_E[last_E]
-    is_open_E = high_E >= _LEAST_WIDTH * low_E
-    while is_open_E.any():
-        widest = np.argmax(np.where(is_open_E, high_E / low_E, 0))
-        yield float(np.sqrt(low_E[widest] * high_E[widest]))
-        middle_E = np.sqrt(low_E * high_E)
-        is_open_E &= (middle_E < low_E[widest]) | (middle_E > high_E[widest])
+    used_L = np.arange(len(unlikeness_E) + 1)
+    last_L = np.minimum(used_L + (_STEADY * (num - used_L)).astype(int), len(unlikeness_E))
+    steps_L = np.clip(np.concatenate([[0], unlikeness_E, [1]]), 1 - _HIGHEST, 1 - _LOWEST)
+    low_L, high_L = steps_L[used_L], steps_L[last_L + 1]
+    is_open_L = high_L >= _LEAST_WIDTH * low_L
+    while is_open_L.any():
+        widest = np.argmax(np.where(is_open_L, high_L / low_L, 0))
+        yield float(np.sqrt(low_L[widest] * high_L[widest]))
+        middle_L = np.sqrt(low_L * high_L)
+        is_open_L &= (middle_L < low_L[widest]) | (middle_L > high_L[widest])
 
 
 def _tree(index: PairIndex, labels: Sequence[str | None] | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

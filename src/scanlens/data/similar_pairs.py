@@ -36,7 +36,7 @@ _COMPONENTS = 256
 _SAMPLE = 4096  # images that components are fitted on
 _CELL_COMPONENTS = 64  # first components, in which cells are told apart
 _CELLS_PER_ROOT = 2.0  # cells for each square root of the number of images
-_PROBES = 8  # nearest cells that are looked into
+_PROBES = 16  # nearest cells that are looked into
 _PER_CELL = 64  # images a cell that its center is fitted on
 _ROUNDING = 1e-5  # more than what float32 dot products lose
 
@@ -113,16 +113,17 @@ class PairIndex:
         The choice is made on projections, the correlations are full ones. Where fewer were met, numbers are -1.
         """
         found_NK = np.full((len(self), num), -1)
-        most_NK = np.full((len(self), num), -1, np.float32)
+        about_NK = np.full((len(self), num), -1, np.float32)
         for look in self.looks():
-            _keep_nearest(found_NK, most_NK, look.rows_R, look.columns_C, look.most_RC)
-            _keep_nearest(found_NK, most_NK, look.columns_C, look.rows_R, look.most_RC.T)
+            about_RC = look.most_RC - np.outer(look.rest_R, look.rest_C)
+            _keep_nearest(found_NK, about_NK, look.rows_R, look.columns_C, about_RC)
+            _keep_nearest(found_NK, about_NK, look.columns_C, look.rows_R, about_RC.T)
         for index, found_K in enumerate(found_NK):
             met = np.flatnonzero(found_K >= 0)
             exact_K = self.exact(np.array([index]), found_K[met])[0]
             order = np.argsort(-exact_K, kind="stable")
-            found_NK[index, met], most_NK[index, met] = found_K[met][order], exact_K[order]
-        return found_NK, most_NK
+            found_NK[index, met], about_NK[index, met] = found_K[met][order], exact_K[order]
+        return found_NK, about_NK
 
     def exact(
         self, rows_R: NDArray[np.int64], columns_C: NDArray[np.int64], transformation: int = SAME
@@ -179,23 +180,23 @@ def _centers(coefficients_NK: NDArray[np.float32], *, seed: int) -> NDArray[np.f
 
 def _keep_nearest(
     found_NK: NDArray[np.int64],
-    most_NK: NDArray[np.float32],
+    about_NK: NDArray[np.float32],
     rows_R: NDArray[np.int64],
     columns_C: NDArray[np.int64],
-    most_RC: NDArray[np.float32],
+    about_RC: NDArray[np.float32],
 ) -> None:
     """Note the columns that are nearer to the rows than what has been found; each image once."""
     num = found_NK.shape[1]
     take = min(num, len(columns_C))
-    nearest_RK = np.argpartition(-most_RC, take - 1, axis=1)[:, :take] if take else np.zeros((len(rows_R), 0), int)
+    nearest_RK = np.argpartition(-about_RC, take - 1, axis=1)[:, :take] if take else np.zeros((len(rows_R), 0), int)
     number_RK = np.concatenate([found_NK[rows_R], columns_C[nearest_RK]], axis=1)
-    value_RK = np.concatenate([most_NK[rows_R], np.take_along_axis(most_RC, nearest_RK, axis=1)], axis=1)
+    value_RK = np.concatenate([about_NK[rows_R], np.take_along_axis(about_RC, nearest_RK, axis=1)], axis=1)
     order = np.lexsort((-value_RK, number_RK), axis=1)
     number_RK, value_RK = np.take_along_axis(number_RK, order, 1), np.take_along_axis(value_RK, order, 1)
     value_RK[:, 1:][number_RK[:, 1:] == number_RK[:, :-1]] = -1
     best = np.argsort(-value_RK, axis=1, kind="stable")[:, :num]
-    most_NK[rows_R] = np.take_along_axis(value_RK, best, axis=1)
-    found_NK[rows_R] = np.where(most_NK[rows_R] > -1, np.take_along_axis(number_RK, best, axis=1), -1)
+    about_NK[rows_R] = np.take_along_axis(value_RK, best, axis=1)
+    found_NK[rows_R] = np.where(about_NK[rows_R] > -1, np.take_along_axis(number_RK, best, axis=1), -1)
 
 
 def _sample(num: int, most: int, *, seed: int) -> NDArray[np.int64]:
@@ -208,11 +209,9 @@ def _sample(num: int, most: int, *, seed: int) -> NDArray[np.int64]:
 def _components(thumbs_NHW: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
     """Principal components (K, D) of a sample about zero, each of length one."""
     units_ND = standardized(np.asarray(thumbs_NHW[_sample(len(thumbs_NHW), _SAMPLE, seed=seed)]))
-    num = min(_COMPONENTS, *units_ND.shape)
-    if num == 0:
-        return np.zeros((0, units_ND.shape[1]), np.float32)
-    _, _, basis_KD = randomized_svd(units_ND, num, n_iter=2, random_state=seed)
-    return basis_KD.astype(np.float32)
+    if min(units_ND.shape) > _COMPONENTS:
+        return randomized_svd(units_ND, _COMPONENTS, n_iter=2, random_state=seed)[2].astype(np.float32)
+    return np.linalg.svd(units_ND, full_matrices=False)[2]
 
 
 def _nearest_cells(
