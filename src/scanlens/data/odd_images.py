@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold
 
 from scanlens.data.burnt_in_text import MIN_MARKS
-from scanlens.data.duplicates import standardized
+from scanlens.data.correlation import standardized
 from scanlens.data.image_facts import FACTS
 
 Kind = Literal["empty", "nearly empty", "frame", "text", "unlike the others"]

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlens.data.duplicates import standardized
+from scanlens.data.correlation import standardized
 from scanlens.data.image_facts import FACTS
 from scanlens.types import Record
 

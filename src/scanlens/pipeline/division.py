@@ -31,6 +31,7 @@ class Division:
         copy_N: group of images with equal pixels, -1 for an image without a copy.
         near: near-duplicates; None where they were not looked for.
         hidden: patients guessed from chains of slices; None where patients are known or likeness means nothing.
+        alike_N: equal numbers, from 0, for images that belong together: of one patient, or near-duplicates where he is unknown.
         overrides: settings of the user's that leave copies in two splits, one sentence each.
     """
 
@@ -38,6 +39,7 @@ class Division:
     copy_N: NDArray[np.int64]
     near: NearDuplicates | None
     hidden: HiddenPatients | None
+    alike_N: NDArray[np.int64]
     overrides: list[str]
 
 
@@ -63,15 +65,24 @@ def divide(config: Config, listed: Listed) -> Division:
     if audit.on_leak != "fix" and plan.given == "fix":
         plan = replace(plan, given="use")
     ids = [record.id for record in listed.records]
+    together_N = np.arange(len(ids)) if near is None else _together(near, hidden)
     table = make_splits(
         listed.records,
         plan=plan,
         seed=config["seed"],
-        groups=dict(zip(ids, _together(near, hidden).tolist(), strict=True)) if by_near and near is not None else None,
+        groups=dict(zip(ids, together_N.tolist(), strict=True)) if by_near and near is not None else None,
         copies=_by_id(ids, copy_N) if audit.on_leak == "fix" else None,
     )
     notes = near.notes if by_near and near is not None and not _are_found(hidden) else []
-    return Division(replace(table, notes=table.notes + notes), copy_N, near, hidden, overrides)
+    table = replace(table, notes=table.notes + notes)
+    return Division(table, copy_N, near, hidden, _units(listed, together_N), overrides)
+
+
+def _units(listed: Listed, together_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The patient where he is known, else what looks alike."""
+    names = [record.patient or f"\0{group}" for record, group in zip(listed.records, together_N.tolist(), strict=True)]
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], dtype=np.int64)
 
 
 def _are_found(hidden: HiddenPatients | None) -> bool:

@@ -41,7 +41,7 @@ class Check:
 def checks(audit: Audit) -> list[Check]:
     """All checks, in the order in which they are shown."""
     makers: list[Callable[[Audit], list[Check]]] = [
-        _leaks, _patients, _hidden_patients, _shortcuts, _conflicts, _doubtful, _odd, _classes
+        _leaks, _patients, _hidden_patients, _shortcuts, _label_columns, _conflicts, _doubtful, _odd, _classes
     ]  # fmt: skip
     return [check for maker in makers for check in maker(audit)]
 
@@ -187,9 +187,9 @@ def _shortcuts(audit: Audit) -> list[Check]:
     found = [
         Check(
             "shortcuts",
-            f"Shortcut: {row['title']}",
+            f"Shortcut: {row['name']}",
             "warning" if row["verdict"] == "warning" else "notice",
-            f"{str(row['title'])[:1].upper()}{str(row['title'])[1:]} alone tells the classes apart with an AUROC of "
+            f"{str(row['name'])[:1].upper()}{str(row['name'])[1:]} alone tells the classes apart with an AUROC of "
             f"{number(row['auroc'], 2)} ({number(row['low'], 2)} to {number(row['high'], 2)}; chance 0.50). {row.get('meaning') or ''}".strip(),
         )
         for row in told
@@ -202,15 +202,25 @@ def _shortcuts(audit: Audit) -> list[Check]:
     return [*found, Check("shortcuts", "Other shortcuts" if told else "Shortcuts", "clear", text)] if rest else found
 
 
+def _label_columns(audit: Audit) -> list[Check]:
+    names = [str(name) for name in sequence(audit.get("label_columns"))]
+    if not names:
+        return []
+    text = f"{joined(names)}: a column of the table that equals the label one to one. It is not shown to the network."
+    return [Check("shortcuts", "Columns that give the label away", "notice", text)]
+
+
 def _conflicts(audit: Audit) -> list[Check]:
     part = mapping(audit.get("conflicts"))
     if not part:
         return []
-    num = finite(part.get("num_groups"))
-    if not num:
-        return [Check("labels", "Conflicting labels", "clear", "Copies of an image carry the same label.")]
-    text = f"{counted(num, 'group')} of copies or near-duplicates carry more than one label ({counted(part.get('num_images'), 'image')})."
-    return [Check("labels", "Conflicting labels", "warning" if finite(part.get("num_exact")) else "notice", text)]
+    exact, near = finite(part.get("num_exact")) or 0, finite(part.get("num_near")) or 0
+    if not exact and not near:
+        return [Check("copies", "Conflicting labels", "clear", "Images that show the same carry the same label.")]
+    told = [(exact, "exact copies"), (near, "near-duplicates")]
+    groups = joined([f"{counted(num, 'group')} of {words}" for num, words in told if num])
+    text = f"{groups} carry more than one label ({counted(part.get('num_images'), 'image')})."
+    return [Check("copies", "Conflicting labels", "warning" if exact else "notice", text)]
 
 
 def _doubtful(audit: Audit) -> list[Check]:
@@ -265,12 +275,17 @@ def _classes(audit: Audit) -> list[Check]:
     part = mapping(audit.get("classes"))
     if not part:
         return []
-    thin = [
-        f"{one['name']} ({counted(one['num_patients'], one.get('unit') or 'patient')})"
-        for one in sequence(part.get("thin"))
-    ]
+    unit = str(part.get("unit") or "patient")
+    thin = [f"{one['name']} ({whole(one['num'])})" for one in map(mapping, sequence(part.get("thin")))]
     if thin:
-        return [Check("classes", "Thin classes", "warning", f"Too few to be judged: {joined(thin)}.")]
+        return [
+            Check(
+                "classes",
+                "Thin classes",
+                "warning",
+                f"Carried by fewer than five, each {unit} counted once, and so hardly to be judged: {joined(thin)}.",
+            )
+        ]
     return [
         Check("classes", "Thin classes", "clear", "Every class is carried by enough patients or groups to be judged.")
     ]

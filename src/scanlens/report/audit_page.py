@@ -123,7 +123,7 @@ def _shortcuts(audit: Audit, pictures: Path) -> Group | None:
     )
     cells = [
         [
-            str(row.get("title")),
+            str(row.get("name")),
             number(row.get("auroc"), 2) if row.get("auroc") is not None else NOT_ASSESSED,
             interval(row, 2) or "–",
             whole(row.get("num_images")),
@@ -134,7 +134,7 @@ def _shortcuts(audit: Audit, pictures: Path) -> Group | None:
     ]
     table = {"heads": ["Property", "AUROC", "95 % interval", "Images", "Patients or groups", "Verdict"], "rows": cells}
     drawn = [
-        ForestRow(str(row["title"]), row["auroc"], row.get("low"), row.get("high"), row.get("verdict") == "warning")
+        ForestRow(str(row["name"]), row["auroc"], row.get("low"), row.get("high"), row.get("verdict") == "warning")
         for row in rows
         if finite(row.get("auroc")) is not None
     ]
@@ -174,7 +174,11 @@ def _classes(audit: Audit, pictures: Path) -> Group | None:
     rows = [[str(cell) for cell in row] for row in sequence(part.get("rows"))]
     if not rows:
         return None
-    note = str(part.get("note") or "")
+    note = "Images of each class in each split, with the number of patients where they are known."
+    if per := sequence(part.get("images_per_patient")):
+        note += f" A patient has {number(per[0], 0)} to {number(per[2], 0)} images, {number(per[1], 1)} in the middle."
+    if mixed := finite(part.get("num_mixed_patients")):
+        note += f" {counted(mixed, 'patient')} have images of several classes."
     return _group("classes", "Classes", note, table={"heads": sequence(part.get("heads")), "rows": rows})
 
 

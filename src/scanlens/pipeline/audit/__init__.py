@@ -12,6 +12,7 @@ from scanlens.errors import DataError
 from scanlens.files import write_csv, write_json
 from scanlens.pipeline.audit.copies import copies_part
 from scanlens.pipeline.audit.listing import listed_chains, listed_groups
+from scanlens.pipeline.audit.measures import measured_parts
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import Division, divide
 from scanlens.report.audit import console_audit, leak_sentences
@@ -76,6 +77,7 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
     }
     folder = run.folder / "audit"
     result["hidden_patients"] = listed_chains(listed, division, splits, folder=folder, most=plan.most_listed)
+    result |= measured_parts(listed, division, splits, plan=plan, seed=config["seed"], folder=folder)
     write_json(run.folder / "audit.json", result)
     return result
 
