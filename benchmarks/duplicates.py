@@ -25,7 +25,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from memory import private_mib
 
 from scanlens.data.duplicates import near_duplicate_groups
 
@@ -64,6 +63,16 @@ def search(num: int, file: Path, mode: str) -> None:
     print(
         json.dumps({"seconds": round(seconds, 1), "cpu_s": round(cpu_s, 1), "resident_mib": int(resident[0]) // 1024})
     )
+
+
+def private_mib(pid: int) -> float:
+    """Memory that belongs to this process alone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in text.splitlines() if line.startswith("RssAnon:")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def measured(num: int, file: Path, mode: str) -> dict[str, float]:
@@ -107,6 +116,12 @@ def row(num: int, folder: Path) -> dict[str, object]:
     return result
 
 
+def cpu_name() -> str:
+    """As Linux names it."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def table(rows: list[dict]) -> str:
     """Markdown."""
     lines = [
@@ -142,7 +157,7 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     head = {
         "command": f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')} python benchmarks/duplicates.py",
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[2], 1),
         "python": platform.python_version(),

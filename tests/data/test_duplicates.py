@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from scanlens.data.correlation import transformed
 from scanlens.data.duplicates import near_duplicate_groups, thumbnails
 from scanlens.data.sources.folder import FolderSource
 from scanlens.types import RawImage
@@ -149,6 +150,34 @@ def test_heads_of_a_public_set_are_found_without_their_names() -> None:
     both = _num_pairs([(group, r.patient) for group, r in zip(groups, records, strict=True)])
     assert both == _num_pairs([r.patient for r in records])
     assert both / _num_pairs(groups) > 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["brain-tumour-mri", "malaria-cells", "blood-cells-pbc", "dementia-mri"])
+def test_turned_copies_of_real_pictures_are_found_and_nothing_else_is_glued(name: str) -> None:
+    """Heads are nearly symmetric and cells nearly round, yet no two different ones belong together when turned."""
+    if not os.environ.get("SCANLENS_TEST_DATA"):
+        pytest.skip("SCANLENS_TEST_DATA is not set")
+    source = FolderSource(root=str(Path(os.environ["SCANLENS_TEST_DATA"]) / name), color="gray")
+    raws = [source.read(record) for record in source.records()]
+    own = thumbnails(raws)
+    groups = near_duplicate_groups(own).group_N
+    np.testing.assert_array_equal(groups, near_duplicate_groups(own, turned_threshold=1.0).group_N)
+
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(raws), 200, replace=False)
+    copies = [_turned_and_saved_again(raws[index].pixels, int(rng.integers(2, 8))) for index in chosen]
+    joined = near_duplicate_groups(np.concatenate([own, thumbnails(copies)])).group_N
+    assert (joined[len(own) :] == joined[chosen]).mean() > 0.95
+
+
+def _turned_and_saved_again(pixels: NDArray[np.generic], transformation: int) -> RawImage:
+    """Turned, reduced to 70 % and saved as a JPEG of quality 50."""
+    turned = Image.fromarray(np.ascontiguousarray(transformed(pixels[None].astype(np.float32), transformation)[0]))
+    buffer = io.BytesIO()
+    small = (max(48, turned.width * 7 // 10), max(48, turned.height * 7 // 10))
+    turned.convert("L").resize(small, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=50)
+    return raw(np.asarray(Image.open(buffer)))
 
 
 def _num_pairs(labels: list) -> int:
