@@ -203,6 +203,15 @@ def entry(value: float | None, interval: Interval, *, remark: str | None = None)
     return {"value": value, "low": interval.low, "high": interval.high, "reason": "; ".join(reasons) or None}
 
 
+def share_entry(
+    success_N: NDArray[np.generic], among_N: NDArray[np.bool_], groups: PatientGroups, *, absent: str
+) -> dict[str, Any]:
+    """The share of successes among the meant images with its interval, as `entry`; `absent` says why if there are none."""
+    if not among_N.any():
+        return entry(None, Interval(None, None), remark=absent)
+    return entry(float(success_N[among_N].mean()), share_interval(success_N, among_N, groups))
+
+
 def _normal_quantile(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level: expected a confidence between 0 and 1, such as 0.95, got {level}")
