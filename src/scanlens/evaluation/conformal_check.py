@@ -110,8 +110,9 @@ def _over_patients(
     """Mean over patients of their share, with Wilson's interval for as many trials as there are patients."""
     if not among_N.any():
         return entry(None, Interval(None, None), remark=absent)
-    shares_P = np.bincount(groups.patient_N, weights=groups.shares_N(among_N) * holds_N, minlength=groups.num_patients)
-    shares_P = np.clip(shares_P[np.unique(groups.patient_N[among_N])], 0, 1)
+    num_P = np.bincount(groups.patient_N[among_N])
+    held_P = np.bincount(groups.patient_N[among_N & holds_N], minlength=len(num_P))
+    shares_P = held_P[num_P > 0] / num_P[num_P > 0]
     singles = group_patients([None] * len(shares_P), np.zeros(len(shares_P), dtype=np.int64))
     return entry(float(shares_P.mean()), share_interval(shares_P, np.ones(len(shares_P), dtype=bool), singles))
 

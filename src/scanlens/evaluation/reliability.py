@@ -57,7 +57,7 @@ class BinnedError:
 
     Args:
         ece: mean absolute gap between stated and observed, above 0 by chance.
-        ece_debiased: less what chance adds to it, at least 0.
+        ece_debiased: less what chance adds to it, at least 0; of a perfect calibration about half of the excess stays.
         rms_debiased: root of the mean squared gap, less what chance adds, at least 0.
     """
 
