@@ -150,6 +150,16 @@ def test_auto_leaves_calibrated_probabilities_alone_and_mends_others() -> None:
     assert json.loads(json.dumps(shifted.as_dict(), allow_nan=False))["num_folds"] == 5
 
 
+def test_auto_prefers_the_simpler_within_one_standard_error_of_the_best() -> None:
+    logits_NK, target_N = drawn(60, seed=2)
+    found = fit_calibrator(softmax(1.3 * logits_NK, axis=1), target_N, groups=singles(target_N), seed=0)
+    assert min(found.log_loss, key=lambda name: found.log_loss[name]) == "temperature"
+    behind, error = found.behind["none"]
+    assert 0 < behind < error
+    assert found.calibrator.method == "none"
+    assert "within one standard error of temperature, and simpler" in (found.calibrator.reason or "")
+
+
 def test_auto_judges_the_identity_by_its_plain_log_loss_and_is_the_same_again() -> None:
     logits_NK, target_N = drawn(100)
     stated_NK = softmax(2 * logits_NK, axis=1)
