@@ -95,8 +95,8 @@ def fit_temperature(probabilities_NK: Floats, target_N: Ints, groups: PatientGro
 def fit_bias_and_temperature(probabilities_NK: Floats, target_N: Ints, groups: PatientGroups) -> Scaling:
     """Temperature, and a bias for each class, of the smallest log loss.
 
-    Biases are held back by a normal prior of deviation 1 (a factor of 2.7 in the odds), which few patients do not
-    outweigh and many do: without it one error among three dozen answers moves a bias to its bound.
+    Biases are held back by a normal prior of deviation 1 (a factor of 2.7 in the odds), which many patients outweigh
+    and few do not. Where a temperature alone cannot be told, biases are not fitted either.
 
     Args: as for `fit_temperature`, whose interval is not given here.
     """
