@@ -35,17 +35,24 @@ def chance_calibration_error(probabilities_NK: Floats, *, seed: int) -> tuple[fl
     Outcomes are drawn as the probabilities state, independent between images.
     """
     stated_N = probabilities_NK.max(axis=1)
-    bin_N = _bins(stated_N)
-    sums = csr_array((np.ones(len(bin_N)), (bin_N, np.arange(len(bin_N)))), shape=(NUM_BINS, len(bin_N)))
+    gap_BR = simulated_gaps(stated_N, equal_count_bins(stated_N), num_bins=NUM_BINS, seed=seed)
+    errors_R = np.abs(gap_BR).sum(axis=0) / len(stated_N)
+    return float(errors_R.mean()), float(np.quantile(errors_R, 0.975))
+
+
+def simulated_gaps(stated_N: Floats, bin_N: Ints, *, num_bins: int, seed: int) -> Floats:
+    """Sums, in each bin, of stated probability less outcome, if outcomes come as stated: (bins, simulated outcomes).
+
+    Outcomes are independent between images.
+    """
+    sums = csr_array((np.ones(len(bin_N)), (bin_N, np.arange(len(bin_N)))), shape=(num_bins, len(bin_N)))
     generator = np.random.default_rng(seed)
-    errors: list[Floats] = []
+    parts: list[Floats] = []
     step = max(1, MAX_ENTRIES // len(stated_N))
     for start in range(0, NUM_SIMULATED, step):
         drawn_NR = generator.random((len(stated_N), min(step, NUM_SIMULATED - start)))
-        gap_NR = stated_N[:, None] - (drawn_NR < stated_N[:, None])
-        errors.append(np.abs(sums @ gap_NR).sum(axis=0) / len(stated_N))
-    errors_R = np.concatenate(errors)
-    return float(errors_R.mean()), float(np.quantile(errors_R, 0.975))
+        parts.append(sums @ (stated_N[:, None] - (drawn_NR < stated_N[:, None])))
+    return np.concatenate(parts, axis=1)
 
 
 def calibration_bins(probabilities_NK: Floats, target_N: Ints) -> tuple[Ints, Floats]:
@@ -56,10 +63,11 @@ def calibration_bins(probabilities_NK: Floats, target_N: Ints) -> tuple[Ints, Fl
     """
     stated_N = probabilities_NK.max(axis=1)
     is_right_N = probabilities_NK.argmax(axis=1) == target_N
-    return _bins(stated_N), stated_N - is_right_N
+    return equal_count_bins(stated_N), stated_N - is_right_N
 
 
-def _bins(stated_N: Floats) -> Ints:
+def equal_count_bins(stated_N: Floats, *, num_bins: int = NUM_BINS) -> Ints:
+    """The bin (0..num_bins-1) of each image, in order of its stated probability; equal ones share a bin."""
     _, group_N, count_G = np.unique(stated_N, return_inverse=True, return_counts=True)
     middle_G = np.cumsum(count_G) - count_G / 2
-    return np.floor(NUM_BINS * middle_G / len(stated_N)).astype(np.int64)[group_N]
+    return np.floor(num_bins * middle_G / len(stated_N)).astype(np.int64)[group_N]

@@ -24,6 +24,16 @@ def checked_predictions(probabilities_NK: ArrayLike, target_N: ArrayLike) -> tup
     Raises:
         ValueError: names the first row that is at fault.
     """
+    probabilities = checked_probabilities(probabilities_NK)
+    return probabilities, checked_target(target_N, num_images=len(probabilities), num_classes=probabilities.shape[1])
+
+
+def checked_probabilities(probabilities_NK: ArrayLike) -> Floats:
+    """`probabilities_NK` as float64, as they came: at least one row and two columns, finite, in [0, 1], rows with sum 1.
+
+    Raises:
+        ValueError: names the first row that is at fault.
+    """
     probabilities = np.asarray(probabilities_NK, dtype=np.float64)
     if probabilities.ndim != 2 or len(probabilities) == 0 or probabilities.shape[1] < 2:
         raise ValueError(
@@ -31,7 +41,7 @@ def checked_predictions(probabilities_NK: ArrayLike, target_N: ArrayLike) -> tup
             f"got shape {probabilities.shape}"
         )
     _check_rows(probabilities)
-    return probabilities, checked_target(target_N, num_images=len(probabilities), num_classes=probabilities.shape[1])
+    return probabilities
 
 
 def checked_target(target_N: ArrayLike, *, num_images: int, num_classes: int) -> Ints:

@@ -126,18 +126,24 @@ def mean_interval(
     """
     among = slice(None) if among_N is None else among_N
     values, (units, unit_N) = value_N[among], np.unique(groups.patient_N[among], return_inverse=True)
-    num_images, num_patients = len(values), len(units)
+    num_patients = len(units)
     if num_patients < 2:
         return Interval(None, None, f"no interval: needs at least two {groups.unit}")
     mean = float(values.mean())
-    residual_P = np.bincount(unit_N, weights=values - mean)
-    error = math.sqrt(num_patients / (num_patients - 1) * float(np.square(residual_P).sum())) / num_images
+    error = clustered_error(values, unit_N)
     if error <= 1e-12 * max(1.0, abs(mean)):
         return Interval(None, None, f"no interval: all {groups.unit} give the same value")
     half = float(t.ppf((1 + level) / 2, num_patients - 1)) * error
     if is_ratio_scale and mean > 0:
         return Interval(mean * math.exp(-half / mean), mean * math.exp(half / mean))
     return Interval(mean - half, mean + half)
+
+
+def clustered_error(value_N: Floats, unit_N: Ints) -> float:
+    """Standard error of the mean over images, from the variance between at least two units (linearized ratio)."""
+    residual_P = np.bincount(unit_N, weights=value_N - value_N.mean())
+    num_units = len(residual_P)
+    return math.sqrt(num_units / (num_units - 1) * float(np.square(residual_P).sum())) / len(value_N)
 
 
 def percentile_interval(
@@ -195,6 +201,15 @@ def entry(value: float | None, interval: Interval, *, remark: str | None = None)
         return {"value": None, "low": None, "high": None, "reason": remark}
     reasons = [text for text in (remark, interval.reason) if text]
     return {"value": value, "low": interval.low, "high": interval.high, "reason": "; ".join(reasons) or None}
+
+
+def share_entry(
+    success_N: NDArray[np.generic], among_N: NDArray[np.bool_], groups: PatientGroups, *, absent: str
+) -> dict[str, Any]:
+    """The share of successes among the meant images with its interval, as `entry`; `absent` says why if there are none."""
+    if not among_N.any():
+        return entry(None, Interval(None, None), remark=absent)
+    return entry(float(success_N[among_N].mean()), share_interval(success_N, among_N, groups))
 
 
 def _normal_quantile(level: float) -> float:

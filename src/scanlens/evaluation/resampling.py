@@ -65,6 +65,11 @@ class PatientGroups:
         """Units with at least one image among the meant ones."""
         return len(np.unique(self.patient_N[is_meant_N]))
 
+    def shares_N(self, is_meant_N: NDArray[np.bool_]) -> Floats:
+        """One over the number of meant images of the same unit, 0 for the others: units weigh alike, with sum 1 each."""
+        num_P = np.bincount(self.patient_N[is_meant_N], minlength=self.num_patients)
+        return np.where(is_meant_N, 1 / np.maximum(num_P[self.patient_N], 1), 0.0)
+
 
 def group_patients(
     patients: Sequence[str | None], target_N: Ints, *, groups: Sequence[str | None] | None = None
