@@ -6,34 +6,35 @@ patient seen, after subtracting false alarms at the exchange rate of the thresho
 network is shown as the harm it does. Standardized net benefit is the share of the largest that can be had (the
 prevalence).
 
-The band resamples patients within classes at a fixed prevalence: acting on all then has no uncertainty, and where the band
-lies above its line, the network is surely better.
+The band puts the patient-aware Wilson intervals of sensitivity and specificity together (MOVER) at a fixed prevalence:
+acting on all then has no uncertainty, and where the band lies above its line, the network is surely better. Resamples
+of patients would not do: at low thresholds where no ill patient happened to be missed, none is missed in any resample,
+and with 19 ill patients their band held the truth in 65 % of simulated studies in place of 95. Where images are judged and
+one patient has ill and healthy ones, both shares rise together and the band is somewhat too wide.
 
-Legend of axes: U units (patients, else images), T thresholds, R resamples.
+Legend of axes: U units (patients, else images), T thresholds.
 
 References:
     Vickers & Elkin 2006, doi:10.1177/0272989X06295361; Kerr, Brown, Zhu & Janes 2016, doi:10.1200/JCO.2015.65.5654
-    (standardized net benefit).
+    (standardized net benefit); Zou & Donner 2008, doi:10.1002/sim.3095 (MOVER).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from scanlens.evaluation.binary_view import BinaryView, Bools
-from scanlens.evaluation.checks import Floats
-from scanlens.evaluation.intervals import Interval, described, entry, percentile_interval
-from scanlens.evaluation.likelihood import Entry
-from scanlens.evaluation.ranking import divided
-from scanlens.evaluation.resampling import bootstrap
+from scanlens.evaluation.intervals import Interval, entry
+from scanlens.evaluation.likelihood import Entry, complement
+from scanlens.evaluation.operating_point import rates_of
 
 THRESHOLDS_T = tuple(percent / 100 for percent in range(1, 100))
-METHOD = "percentiles, expanded for small numbers, of a bootstrap within classes at a fixed prevalence"
+ROUNDING = 1e-12
 Range = tuple[float, float]
 
 
@@ -49,7 +50,6 @@ class DecisionCurve:
         is_prevalence_stated: whether it was stated, as opposed to that of the split.
         better: thresholds, first and last of each run, at which the network does more good than both.
         surely_better: the same for the lower end of the band.
-        interval: how the band was made.
     """
 
     threshold_T: tuple[float, ...]
@@ -60,7 +60,6 @@ class DecisionCurve:
     is_prevalence_stated: bool
     better: tuple[Range, ...]
     surely_better: tuple[Range, ...]
-    interval: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -74,24 +73,16 @@ class DecisionCurve:
             "is_prevalence_stated": self.is_prevalence_stated,
             "better": [list(one) for one in self.better],
             "surely_better": [list(one) for one in self.surely_better],
-            "interval": self.interval,
         }
 
 
 def decision_curve(
-    view: BinaryView,
-    *,
-    seed: int,
-    num_resamples: int = 1000,
-    prevalence: float | None = None,
-    threshold_T: Sequence[float] = THRESHOLDS_T,
+    view: BinaryView, *, prevalence: float | None = None, threshold_T: Sequence[float] = THRESHOLDS_T
 ) -> DecisionCurve:
     """The curve of one split.
 
     Args:
         view: its scores, read as probabilities.
-        seed: of the resamples.
-        num_resamples: of the band; 0 for none.
         prevalence: where the network will be used, in (0, 1); None for that of the split.
         threshold_T: rising, in (0, 1).
 
@@ -99,44 +90,29 @@ def decision_curve(
         ValueError: if a threshold or the prevalence is out of its range.
     """
     _check(threshold_T, prevalence)
-    reason = _why_not(view)
-    thresholds = np.asarray(threshold_T, dtype=np.float64)
-    share = float(view.is_positive_U.mean()) if prevalence is None else prevalence
-    how = described(view.groups, num_resamples=num_resamples, method=METHOD)
-    stated = prevalence is not None
-    if reason:
-        nothing = (entry(None, Interval(None, None), remark=reason),) * len(thresholds)
-        nobody = (None,) * len(thresholds)
-        return DecisionCurve(tuple(threshold_T), nothing, nothing, nobody, prevalence, stated, (), (), how)
-    of_weights = _WeightedBenefit(view, thresholds, share)
-    value_T = of_weights(np.ones((len(view.score_U), 1)))["net_benefit"][:, 0]
-    samples = bootstrap(of_weights, view.groups, num_resamples=num_resamples, seed=seed)
-    carriers = min(view.groups.count(view.is_positive_U), view.groups.count(~view.is_positive_U))
-    bands = [
-        percentile_interval(samples["net_benefit"][t] if samples else None, num_patients=carriers)
-        for t in range(len(thresholds))
-    ]
-    all_T = net_benefit(1.0, 1.0, prevalence=share, threshold=thresholds)
-    low_T = np.array([-np.inf if band.low is None else band.low for band in bands])
-    rival_T = np.maximum(all_T, 0)
+    model_T = tuple(
+        net_benefit_of_calls(view, view.score_U >= t, threshold=t, prevalence=prevalence) for t in threshold_T
+    )
+    is_defined = view.num_positive > 0 and view.num_negative > 0
+    share = prevalence if prevalence is not None or not is_defined else float(view.is_positive_U.mean())
+    all_T = tuple(None if share is None else net_benefit(1, 1, prevalence=share, threshold=t) for t in threshold_T)
     return DecisionCurve(
         threshold_T=tuple(threshold_T),
-        model_T=tuple(entry(float(v), band) for v, band in zip(value_T, bands, strict=True)),
-        standardized_T=tuple(_scaled(float(v), band, share) for v, band in zip(value_T, bands, strict=True)),
-        treat_all_T=tuple(float(v) for v in all_T),
+        model_T=model_T,
+        standardized_T=tuple(_scaled(one, share) for one in model_T),
+        treat_all_T=all_T,
         prevalence=share,
-        is_prevalence_stated=stated,
-        better=_runs(thresholds, value_T > rival_T + 1e-12),
-        surely_better=_runs(thresholds, low_T > rival_T + 1e-12),
-        interval=how,
+        is_prevalence_stated=prevalence is not None,
+        better=_runs(threshold_T, _beats(model_T, all_T, "value")),
+        surely_better=_runs(threshold_T, _beats(model_T, all_T, "low")),
     )
 
 
-def net_benefit(sensitivity: Any, false_alarm_rate: Any, *, prevalence: float, threshold: Any) -> Any:
+def net_benefit(sensitivity: float, false_alarm_rate: float, *, prevalence: float, threshold: float) -> float:
     """Ill patients found per patient seen, less false alarms at the exchange rate t / (1 - t).
 
     Args:
-        sensitivity, false_alarm_rate: shares of the ill and of the healthy that are called ill; numbers or arrays.
+        sensitivity, false_alarm_rate: shares of the ill and of the healthy that are called ill.
         prevalence: share of the ill.
         threshold: the probability t at which one would act, below 1.
     """
@@ -144,13 +120,7 @@ def net_benefit(sensitivity: Any, false_alarm_rate: Any, *, prevalence: float, t
 
 
 def net_benefit_of_calls(
-    view: BinaryView,
-    is_called_U: Bools,
-    *,
-    threshold: float,
-    seed: int,
-    num_resamples: int = 1000,
-    prevalence: float | None = None,
+    view: BinaryView, is_called_U: Bools, *, threshold: float, prevalence: float | None = None
 ) -> Entry:
     """Net benefit of given calls, such as those of the operating point, with its interval.
 
@@ -158,7 +128,7 @@ def net_benefit_of_calls(
         view: of the split.
         is_called_U: who is called positive.
         threshold: the probability at which one would act; it sets the exchange rate and need not be what made the calls.
-        seed, num_resamples, prevalence: as in `decision_curve`.
+        prevalence: where the network will be used, in (0, 1); None for that of the split.
 
     Raises:
         ValueError: if the prevalence is out of its range.
@@ -167,38 +137,23 @@ def net_benefit_of_calls(
     if not 0 < threshold < 1:
         remark = f"not defined at a threshold of {threshold:g}: there is no exchange rate of misses and false alarms"
         return entry(None, Interval(None, None), remark=remark)
-    reason = _why_not(view)
-    if reason:
-        return entry(None, Interval(None, None), remark=reason)
-    share = float(view.is_positive_U.mean()) if prevalence is None else prevalence
-    called = replace(view, score_U=is_called_U.astype(np.float64))
-    of_weights = _WeightedBenefit(called, np.array([threshold]), share)
-    samples = bootstrap(of_weights, view.groups, num_resamples=num_resamples, seed=seed)
-    carriers = min(view.groups.count(view.is_positive_U), view.groups.count(~view.is_positive_U))
-    band = percentile_interval(samples["net_benefit"][0] if samples else None, num_patients=carriers)
-    return entry(float(of_weights(np.ones((len(is_called_U), 1)))["net_benefit"][0, 0]), band)
+    rates = rates_of(view, is_called_U)
+    found, alarms = rates.sensitivity, complement(rates.specificity)
+    for share in (found, alarms):
+        if share["value"] is None:
+            return entry(None, Interval(None, None), remark=share["reason"])
+    ill = float(view.is_positive_U.mean()) if prevalence is None else prevalence
+    value = net_benefit(found["value"], alarms["value"], prevalence=ill, threshold=threshold)
+    return entry(value, _interval(value, found, alarms, ill, (1 - ill) * threshold / (1 - threshold)))
 
 
-class _WeightedBenefit:
-    """Net benefits of fixed scores under varying weights; each score is put between its thresholds once."""
-
-    def __init__(self, view: BinaryView, threshold_T: Floats, prevalence: float) -> None:
-        self.threshold_T1, self.prevalence = threshold_T[:, None], prevalence
-        num_units, num_bins = len(view.score_U), len(threshold_T) + 1
-        num_passed_U = np.searchsorted(threshold_T, view.score_U, side="right")
-        self.by_class = [
-            csr_array(
-                (is_meant_U.astype(np.float64), (num_passed_U, np.arange(num_units))), shape=(num_bins, num_units)
-            )
-            for is_meant_U in (view.is_positive_U, ~view.is_positive_U)
-        ]
-
-    def __call__(self, weights_UR: Floats) -> dict[str, Floats]:
-        """`net_benefit` (T, R); NaN where a class has no weight."""
-        called = [np.cumsum((bins @ weights_UR)[::-1], axis=0)[::-1] for bins in self.by_class]
-        sensitivity_TR, alarms_TR = (divided(num[1:], np.broadcast_to(num[:1], num[1:].shape)) for num in called)
-        benefit_TR = net_benefit(sensitivity_TR, alarms_TR, prevalence=self.prevalence, threshold=self.threshold_T1)
-        return {"net_benefit": benefit_TR}
+def _interval(value: float, found: Entry, alarms: Entry, ill: float, weight: float) -> Interval:
+    """Of `ill` x found - `weight` x alarms, from the interval of each."""
+    if found["low"] is None or alarms["low"] is None:
+        return Interval(None, None, found["reason"] or alarms["reason"])
+    down = math.hypot(ill * (found["value"] - found["low"]), weight * (alarms["high"] - alarms["value"]))
+    up = math.hypot(ill * (found["high"] - found["value"]), weight * (alarms["value"] - alarms["low"]))
+    return Interval(value - down, min(ill, value + up))
 
 
 def _check(threshold_T: Sequence[float], prevalence: float | None) -> None:
@@ -208,18 +163,21 @@ def _check(threshold_T: Sequence[float], prevalence: float | None) -> None:
         raise ValueError(f"prevalence: expected between 0 and 1, such as 0.1, got {prevalence}")
 
 
-def _why_not(view: BinaryView) -> str | None:
-    if view.num_positive == 0:
-        return f"not defined: no {view.unit} is '{view.positive}'"
-    return f"not defined: every {view.unit} is '{view.positive}'" if view.num_negative == 0 else None
+def _scaled(benefit: Entry, prevalence: float | None) -> Entry:
+    numbers = {
+        name: None if benefit[name] is None or not prevalence else benefit[name] / prevalence
+        for name in ("value", "low", "high")
+    }
+    return {**numbers, "reason": benefit["reason"]}
 
 
-def _scaled(value: float, band: Interval, prevalence: float) -> Entry:
-    low, high = (None if bound is None else bound / prevalence for bound in (band.low, band.high))
-    return entry(value / prevalence, Interval(low, high, band.reason))
+def _beats(model_T: Sequence[Entry], all_T: Sequence[float | None], end: str) -> Bools:
+    """Where this end of the interval lies above acting on all and on nobody."""
+    pairs = zip((one[end] for one in model_T), all_T, strict=True)
+    return np.array([a is not None and b is not None and a > max(b, 0.0) + ROUNDING for a, b in pairs], dtype=bool)
 
 
-def _runs(threshold_T: Floats, is_meant_T: Bools) -> tuple[Range, ...]:
+def _runs(threshold_T: Sequence[float], is_meant_T: Bools) -> tuple[Range, ...]:
     edges = np.flatnonzero(np.diff(np.r_[False, is_meant_T, False].astype(int)))
     return tuple(
         (float(threshold_T[first]), float(threshold_T[after - 1]))

@@ -14,9 +14,8 @@ from scanlens.evaluation.prevalence import per_thousand, predictive_values
 from scanlens.evaluation.threshold_rules import Argmax, ExpectedCost, Rule, TargetSensitivity, Youden
 
 METHOD = (
-    "for shares Wilson's, with the number of independent units that would be as certain; for likelihood ratios and for "
-    "predictive values at a stated prevalence put together from these (MOVER-R); for net benefit percentiles of a "
-    "bootstrap within classes"
+    "for shares Wilson's, with the number of independent units that would be as certain; for likelihood ratios, "
+    "predictive values at a stated prevalence and net benefit put together from these (MOVER)"
 )
 
 
@@ -28,8 +27,6 @@ def evaluate_decisions(
     positive: str,
     rule: Rule | None = None,
     prevalence: float | None = None,
-    seed: int,
-    num_resamples: int = 1000,
     join: Join = patient_level,
 ) -> dict[str, Any]:
     """The operating point and what follows from it, as plain dictionaries without NaN.
@@ -41,7 +38,6 @@ def evaluate_decisions(
         positive: the class not to miss.
         rule: how the threshold is chosen; None for a sensitivity of 0.95.
         prevalence: share of the positive class where the network will be used, in (0, 1); None for that of the test split.
-        seed, num_resamples: of the bootstrap for net benefit; 0 leaves its intervals out.
         join: makes patients of images; `patient_level` with the rule of the run.
 
     Returns:
@@ -55,7 +51,7 @@ def evaluate_decisions(
     """
     wanted = rule or TargetSensitivity()
     views = matching_views(validation, test, class_names=class_names, positive=positive, join=join)
-    decide = _Decisions(*views[:2], seed=seed, num_resamples=num_resamples, prevalence=prevalence)
+    decide = _Decisions(*views[:2], prevalence=prevalence)
     chosen = decide.applied(wanted)
     others = [one for one in (TargetSensitivity(), Youden(), Argmax()) if one != wanted]
     return {
@@ -66,27 +62,16 @@ def evaluate_decisions(
         "compared": [_without_images(decide.described(decide.applied(one))) for one in others],
         "predictive_values": None if chosen.rates is None else predictive_values(chosen.rates).as_dict(),
         "per_thousand": decide.thousand(chosen),
-        "decision_curve": decision_curve(
-            decide.test, seed=seed, num_resamples=num_resamples, prevalence=prevalence
-        ).as_dict(),
+        "decision_curve": decision_curve(decide.test, prevalence=prevalence).as_dict(),
         "interval": {"method": METHOD, "level": LEVEL, "resampled": decide.test.groups.resampled},
     }
 
 
 class _Decisions:
-    """Both splits and the settings that all rules share."""
+    """Both splits and the prevalence that all rules share."""
 
-    def __init__(
-        self,
-        validation: BinaryView | None,
-        test: BinaryView,
-        *,
-        seed: int,
-        num_resamples: int,
-        prevalence: float | None,
-    ) -> None:
-        self.validation, self.test = validation, test
-        self.seed, self.num_resamples, self.prevalence = seed, num_resamples, prevalence
+    def __init__(self, validation: BinaryView | None, test: BinaryView, *, prevalence: float | None) -> None:
+        self.validation, self.test, self.prevalence = validation, test, prevalence
 
     def applied(self, rule: Rule) -> AppliedPoint:
         point = choose_operating_point(self.validation, rule, positive=self.test.positive, unit=self.test.unit)
@@ -99,8 +84,6 @@ class _Decisions:
                 self.test,
                 applied.point.calls(self.test),
                 threshold=threshold,
-                seed=self.seed,
-                num_resamples=self.num_resamples,
                 prevalence=self.prevalence,
             )
         return {**applied.as_dict(), "net_benefit": benefit, "net_benefit_threshold": threshold}
