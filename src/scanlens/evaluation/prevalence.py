@@ -26,7 +26,9 @@ from scanlens.evaluation.intervals import Interval, entry
 from scanlens.evaluation.likelihood import Entry, complement, ratio_of_shares
 from scanlens.evaluation.operating_point import Rates
 
-GRID_G = tuple(float(p) for p in np.round(expit(np.linspace(logit(0.001), logit(0.99), 61)), 6))
+ROUND_G = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # for tables
+EVEN_G = np.round(expit(np.linspace(logit(0.001), logit(0.99), 61)), 6)  # for curves
+GRID_G = tuple(sorted({*ROUND_G, *EVEN_G.tolist()}))
 Source = Literal["stated", "test split"]
 
 
