@@ -48,7 +48,7 @@ def decision_curve_chart(
         if threshold is not None and 0 < threshold < 1:
             axes.axvline(threshold, color=INK, linewidth=1, linestyle=DASHES[2], alpha=0.7, label="operating point")
         axes.set(xlim=(0, 1), ylim=(_floor(value, most), 1.08 * most), xlabel="probability from which one acts")
-        axes.set_ylabel("net benefit per patient" if most > 0 else "net benefit")
+        axes.set_ylabel("net benefit")
         axes.legend(loc="best", handlelength=2.6)
         return as_svg(
             figure, name, f"Decision curve of the test split, net benefit: {_said(thresholds, value, everybody)}"

@@ -38,7 +38,7 @@ def decision_sentences(decisions: Mapping[str, Any]) -> list[str]:
     told = [
         _finds(rates, mapping(decisions.get("per_thousand")), positive, unit),
         _origin(chosen, unit),
-        _prevalence(mapping(decisions.get("per_thousand")), unit),
+        _prevalence(mapping(decisions.get("per_thousand"))),
         _benefit(mapping(decisions.get("decision_curve"))),
     ]
     notes = [str(note) for note in sequence(chosen.get("notes"))]
@@ -56,7 +56,7 @@ def prevalence_table(decisions: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = mapping(decisions.get("predictive_values"))
     columns = [sequence(values.get(key)) for key in ("prevalence", "ppv", "npv")]
     return [
-        {"prevalence": percent(share, 1 if share < 0.01 else 0), "ppv": cell(ppv, 2), "npv": cell(npv, 2)}
+        {"prevalence": percent(share, 1 if share < 0.01 else 0), "ppv": cell(ppv), "npv": cell(npv)}
         for share, ppv, npv in zip(*columns, strict=False)
         if share in TABLE_PREVALENCES
     ]
@@ -66,7 +66,7 @@ def _rule_row(one: Mapping[str, Any], *, is_chosen: bool) -> dict[str, Any]:
     rates, rule = mapping(one.get("test")), mapping(one.get("rule"))
     name = RULES.get(str(rule.get("name")), str(rule.get("name")))
     if finite(rule.get("target")) is not None:
-        name += f" {significant_share(rule['target'])}"
+        name += f" {_as_asked(rule['target'])}"
     return {
         "name": name,
         "is_chosen": is_chosen,
@@ -78,7 +78,7 @@ def _rule_row(one: Mapping[str, Any], *, is_chosen: bool) -> dict[str, Any]:
     }
 
 
-def significant_share(value: object) -> str:
+def _as_asked(value: object) -> str:
     """A share as it was asked for: "0.95", "0.999"."""
     return f"{finite(value):g}"
 
@@ -107,10 +107,11 @@ def _finds(rates: Mapping[str, Any], thousand: Mapping[str, Any], positive: str,
     if not thousand:
         return f"{text}."
     missed, alarms = whole(point(thousand.get("missed"))), whole(point(thousand.get("false_alarms")))
+    among = f"{whole(thousand.get('total'))} {unit}s of {'whom' if unit == 'patient' else 'which'}"
     return (
-        f"{text}; of {whole(thousand.get('total'))} {unit}s of whom {whole(thousand.get('ill'))} are '{positive}', {missed} "
-        f"would be missed and {alarms} alarmed for nothing."
-    ).replace("s of whom", "s of whom" if unit == "patient" else "s of which")
+        f"{text}; of {among} {whole(thousand.get('ill'))} are '{positive}', {missed} would be missed and {alarms} alarmed "
+        "for nothing."
+    )
 
 
 def _rest(share: object) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _origin(chosen: Mapping[str, Any], unit: str) -> str:
     if rule.get("name") == "argmax":
         return f"No threshold was chosen: a {unit} is called what is most probable, whatever a miss costs."
     how = {
-        "sensitivity": f"the highest with a sensitivity of at least {significant_share(rule.get('target', 0))}",
+        "sensitivity": f"the highest with a sensitivity of at least {_as_asked(rule.get('target', 0))}",
         "youden": "that with the largest sum of sensitivity and specificity",
         "cost": f"that with the smallest expected cost, a miss counting {_relative_cost(rule)} false alarms",
     }[str(rule.get("name"))]
@@ -151,15 +152,15 @@ def _relative_cost(rule: Mapping[str, Any]) -> str:
     return f"{miss / alarm:g}" if miss and alarm else NOT_ASSESSED
 
 
-def _prevalence(thousand: Mapping[str, Any], unit: str) -> str:
+def _prevalence(thousand: Mapping[str, Any]) -> str:
     if not thousand:
         return ""
     share = percent(thousand.get("prevalence"), 1)
     if thousand.get("source") == "stated":
         return f"The prevalence of {share} was stated, not measured."
     return (
-        f"The prevalence of {share} is that of the test split, seldom that of practice: where fewer {unit}s are ill, more of "
-        "the alarms are false."
+        f"The prevalence of {share} is that of the test split, seldom that of practice: where it is lower, more of the alarms "
+        "are false."
     )
 
 
