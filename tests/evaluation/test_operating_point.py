@@ -53,6 +53,7 @@ def test_equal_scores_are_called_together() -> None:
     assert point.threshold == 0.7
     assert point.validation is not None
     assert (point.validation.true_positives, point.validation.false_positives) == (3, 1)
+    assert point.calls(view_of([0.7, 0.69], [0.71, 0.7])).tolist() == [True, False, True, True]
 
 
 def test_a_target_is_not_missed_by_rounding() -> None:

@@ -31,7 +31,7 @@ import numpy as np
 from scanlens.evaluation.binary_view import BinaryView, Bools
 from scanlens.evaluation.intervals import Interval, entry
 from scanlens.evaluation.likelihood import Entry, complement
-from scanlens.evaluation.operating_point import rates_of
+from scanlens.evaluation.operating_point import sensitivity_and_specificity
 
 THRESHOLDS_T = tuple(percent / 100 for percent in range(1, 100))
 ROUNDING = 1e-12
@@ -137,8 +137,8 @@ def net_benefit_of_calls(
     if not 0 < threshold < 1:
         remark = f"not defined at a threshold of {threshold:g}: there is no exchange rate of misses and false alarms"
         return entry(None, Interval(None, None), remark=remark)
-    rates = rates_of(view, is_called_U)
-    found, alarms = rates.sensitivity, complement(rates.specificity)
+    found, specificity = sensitivity_and_specificity(view, is_called_U)
+    alarms = complement(specificity)
     for share in (found, alarms):
         if share["value"] is None:
             return entry(None, Interval(None, None), remark=share["reason"])
@@ -153,7 +153,7 @@ def _interval(value: float, found: Entry, alarms: Entry, ill: float, weight: flo
         return Interval(None, None, found["reason"] or alarms["reason"])
     down = math.hypot(ill * (found["value"] - found["low"]), weight * (alarms["high"] - alarms["value"]))
     up = math.hypot(ill * (found["high"] - found["value"]), weight * (alarms["value"] - alarms["low"]))
-    return Interval(value - down, min(ill, value + up))
+    return Interval(value - down, value + up)
 
 
 def _check(threshold_T: Sequence[float], prevalence: float | None) -> None:

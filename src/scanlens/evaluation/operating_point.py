@@ -160,8 +160,7 @@ def apply_operating_point(point: OperatingPoint, view: BinaryView) -> AppliedPoi
 def rates_of(view: BinaryView, is_called_U: Bools) -> Rates:
     """Counts and shares of the calls, with intervals that know of patients."""
     is_right_U, ill_U = is_called_U == view.is_positive_U, view.is_positive_U
-    sensitivity = _share(view, is_right_U, ill_U, f"no {view.unit} is '{view.positive}'")
-    specificity = _share(view, is_right_U, ~ill_U, f"every {view.unit} is '{view.positive}'")
+    sensitivity, specificity = sensitivity_and_specificity(view, is_called_U)
     everyone_U = np.ones(len(ill_U), dtype=bool)
     return Rates(
         true_positives=int((is_called_U & ill_U).sum()),
@@ -176,6 +175,15 @@ def rates_of(view: BinaryView, is_called_U: Bools) -> Rates:
         prevalence=_share(view, ill_U, everyone_U, ""),
         positive_likelihood_ratio=positive_likelihood_ratio(sensitivity, specificity),
         negative_likelihood_ratio=negative_likelihood_ratio(sensitivity, specificity),
+    )
+
+
+def sensitivity_and_specificity(view: BinaryView, is_called_U: Bools) -> tuple[Entry, Entry]:
+    """Shares of the positives and of the negatives that are called rightly."""
+    is_right_U, ill_U = is_called_U == view.is_positive_U, view.is_positive_U
+    return (
+        _share(view, is_right_U, ill_U, f"no {view.unit} is '{view.positive}'"),
+        _share(view, is_right_U, ~ill_U, f"every {view.unit} is '{view.positive}'"),
     )
 
 

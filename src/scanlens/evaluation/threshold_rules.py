@@ -73,7 +73,7 @@ class TargetSensitivity:
 
     def choose(self, given: Candidates) -> float:
         """The threshold."""
-        needed = math.ceil(self.target * int(given.found_T[-1]) - ROUNDING)
+        needed = max(1, math.ceil(self.target * int(given.found_T[-1]) - ROUNDING))
         return float(given.threshold_T[np.argmax(given.found_T >= needed)])
 
     def as_dict(self) -> dict[str, Any]:
