@@ -160,6 +160,12 @@ def test_few_positives_are_told_with_the_interval_of_wilson() -> None:
     assert "sensitivity of about 0.90 is to be expected, below the target of 0.95" in many.notes[-1]  # 19 / 21
 
 
+def test_a_wide_gap_below_the_threshold_is_told() -> None:
+    gap = "Every threshold above 0.20 makes the same calls on validation; a lower one misses fewer new ones."
+    assert gap in chosen(view_of([0.9, 0.8], [0.2, 0.1]), Youden()).notes
+    assert not any("same calls" in note for note in chosen(view_of([0.9, 0.8], [0.75, 0.1]), Youden()).notes)
+
+
 def test_an_operating_point_is_refused_by_scores_of_another_kind() -> None:
     point = chosen(view_of(ILL, HEALTHY), Youden())
     with pytest.raises(ValueError, match="per image"):

@@ -19,6 +19,8 @@ from scanlens.evaluation.intervals import Interval, entry, share_interval
 from scanlens.evaluation.likelihood import Entry, negative_likelihood_ratio, positive_likelihood_ratio
 from scanlens.evaluation.threshold_rules import NOBODY, Argmax, Rule, TargetSensitivity, ThresholdRule, candidates
 
+WIDE_GAP = 0.1  # of the scores below a threshold, within which validation says nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -221,6 +223,11 @@ def _notes(view: BinaryView, rule: ThresholdRule, threshold: float, rates: Rates
         notes.append(
             f"With {positives} the sensitivity there, {rates.true_positives} of {view.num_positive}, is known only to "
             f"within {found['low']:.2f} to {found['high']:.2f}."
+        )
+    below_U = view.score_U[view.score_U < threshold]
+    if len(below_U) and threshold - below_U.max() > WIDE_GAP:
+        notes.append(
+            f"Every threshold above {below_U.max():.2f} makes the same calls on validation; a lower one misses fewer new ones."
         )
     if isinstance(rule, TargetSensitivity):
         notes += _notes_on_target(view, rule, rates, positives)

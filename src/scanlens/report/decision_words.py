@@ -7,7 +7,7 @@ from typing import Any
 
 from scanlens.report.folder import finite, mapping, sequence
 from scanlens.report.tables import cell
-from scanlens.report.words import NOT_ASSESSED, number, percent, point, whole
+from scanlens.report.words import NOT_ASSESSED, joined, number, percent, point, whole
 
 RULES = {
     "sensitivity": "target sensitivity",
@@ -168,7 +168,7 @@ def _benefit(curve: Mapping[str, Any]) -> str:
     if not any(point(one) is not None for one in sequence(curve.get("model"))):
         return ""
     sure, likely = sequence(curve.get("surely_better")), sequence(curve.get("better"))
-    ranges = " and ".join(f"{number(first, 2)} to {number(last, 2)}" for first, last in sure or likely)
+    ranges = joined([f"{number(first, 2)} to {number(last, 2)}" for first, last in sure or likely], most=4)
     if not ranges:
         return "At no threshold does acting on the network do more good than acting on everybody or on nobody."
     doubt = "" if sure else ", but not beyond what chance explains"
