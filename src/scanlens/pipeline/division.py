@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from scanlens.config import build
 from scanlens.data.audit_plan import AuditPlan
@@ -59,8 +60,9 @@ def divide(config: Config, listed: Listed) -> Division:
         plan.by in ("auto", "site") and not patients_known and _tells_apart(listed) and audit.on_leak == "fix"
     )
     thumbs_NHW = listed.images.thumbnails
-    near = near_duplicate_groups(thumbs_NHW) if by_near or _is_wanted(audit, listed) else None
-    hidden = hidden_patients(thumbs_NHW) if near is not None and not patients_known else None
+    with threadpool_limits(limits=1):  # small matrices: threads that wait for each other cost more than they bring
+        near = near_duplicate_groups(thumbs_NHW) if by_near or _is_wanted(audit, listed) else None
+        hidden = hidden_patients(thumbs_NHW) if near is not None and not patients_known else None
     overrides = _overrides(plan, audit, patients_known=patients_known)
     if audit.on_leak != "fix" and plan.given == "fix":
         plan = replace(plan, given="use")

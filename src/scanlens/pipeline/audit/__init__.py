@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from scanlens.config import build
 from scanlens.data.audit_plan import AuditPlan
 from scanlens.errors import DataError
@@ -77,7 +79,8 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
     }
     folder = run.folder / "audit"
     result["hidden_patients"] = listed_chains(listed, division, splits, folder=folder, most=plan.most_listed)
-    result |= measured_parts(listed, division, splits, plan=plan, seed=config["seed"], folder=folder)
+    with threadpool_limits(limits=1):  # small matrices: threads that wait for each other cost more than they bring
+        result |= measured_parts(listed, division, splits, plan=plan, seed=config["seed"], folder=folder)
     write_json(run.folder / "audit.json", result)
     return result
 
