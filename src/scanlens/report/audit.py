@@ -189,7 +189,7 @@ def _shortcuts(audit: Audit) -> list[Check]:
             "shortcuts",
             f"Shortcut: {row['name']}",
             "warning" if row["verdict"] == "warning" else "notice",
-            f"{str(row['name'])[:1].upper()}{str(row['name'])[1:]} alone tells the classes apart with an AUROC of "
+            f"From {row['name']} alone the classes can be told apart with an AUROC of "
             f"{number(row['auroc'], 2)} ({number(row['low'], 2)} to {number(row['high'], 2)}; chance 0.50). {row.get('meaning') or ''}".strip(),
         )
         for row in told
