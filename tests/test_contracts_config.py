@@ -119,6 +119,7 @@ def test_monitors_are_what_the_tasks_log() -> None:
 def test_the_public_surface_changes_only_on_purpose() -> None:
     assert set(RunSchema.__dataclass_fields__) == {
         *("seed", "run_id", "run_dir", "monitor", "paths", "data", "split", "audit", "loader", "preprocess", "augment"),
+        *("folds", "fold"),
         *("balance", "model", "task", "optim", "explain", "callbacks", "logger", "trainer", "report", "facts"),
     }
     top = yaml.safe_load((config_dir() / "train.yaml").read_text())
@@ -127,6 +128,8 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "seed",
         "run_id",
         "run_dir",
+        "folds",
+        "fold",
         "monitor",
         "paths",
         "split",
@@ -135,7 +138,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "facts",
         "hydra",
     }
-    assert cli.COMMANDS == ("train", "audit", "report", "predict")
+    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "cache")
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python train.py ...`, and `scanlens train | report | predict`.
+"""The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from scanlens import __version__
-from scanlens.errors import ConfigError, ScanlensError, did_you_mean
+from scanlens.config.help_texts import CACHE_HELP, FOLDS_HELP, HELP, PREDICT_HELP, REPORT_HELP
+from scanlens.errors import ConfigError, RunError, ScanlensError, did_you_mean
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
 
 if TYPE_CHECKING:
@@ -27,53 +28,20 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
+    from scanlens.config.composing import Composer
+
     Job = Callable[[DictConfig], float | None]
 
 DONE, FAILED, WRONG_CONFIGURATION, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 RUN_ID = "RUN_ID"
 OF_THE_DISK = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EIO,
-)
-COMMANDS = ("train", "audit", "report", "predict")
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
+)  # fmt: skip
+MAPPED_SLICES = 3
+COMMANDS = ("train", "audit", "folds", "report", "predict", "cache")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
 POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
-
-HELP = """\
-scanlens: train a network on medical images, judge it honestly and explain what it looks at.
-
-  scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
-  scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
-  scanlens report run=outputs/RUN_ID                    write the report page of a run again
-  scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
-  scanlens --version
-
-For research, not for diagnosis.
-"""
-
-
-REPORT_HELP = """\
-scanlens report run=outputs/RUN_ID
-
-Write outputs/RUN_ID/report/index.html again from what lies in the run folder; neither torch nor the images are needed.
-"""
-
-PREDICT_HELP = """\
-scanlens predict run=outputs/RUN_ID path=IMAGE_OR_FOLDER [path=...]
-
-Judge new images with the best weights of a finished run, prepared as in its training. Writes, below outputs/RUN_ID/new,
-predictions.csv (one row per image, with a probability per class or the reason why it cannot be read), and the scan and
-heat maps of each image.
-
-For research, not for diagnosis.
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -159,10 +127,14 @@ def _command(arguments: list[str]) -> None:
         _train(rest)
     elif name == "audit":
         _compose_and_run("audit", rest, audit_job)
+    elif name == "folds":
+        _folds(rest)
     elif name == "report":
         _report(rest)
     elif name == "predict":
         _predict(rest)
+    elif name == "cache":
+        _cache(rest)
     else:
         raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
 
@@ -188,23 +160,91 @@ def _predict(arguments: Sequence[str]) -> None:
     if _asks_for_help(arguments):
         sys.stdout.write(PREDICT_HELP)
         return
-    given = _pairs("predict", arguments, required=("run", "path"))
+    given = _pairs("predict", arguments, required=("run", "path"), optional=("maps",))
+    maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
+    if not (maps.isdecimal() and len(maps) <= 6):
+        raise ConfigError(
+            [f"maps: how many slices of a volume get a map, a whole number from 0, is expected, got '{maps}'"]
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
 
-    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]])
+    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
 
 
-def _pairs(command: str, arguments: Sequence[str], *, required: Sequence[str]) -> dict[str, list[str]]:
+def _cache(arguments: Sequence[str]) -> None:
+    if _asks_for_help(arguments):
+        sys.stdout.write(CACHE_HELP)
+        return
+    is_clearing = list(arguments[:1]) == ["clear"]
+    optional = ("path", "older_than") if is_clearing else ("path",)
+    given = _pairs("cache", arguments[is_clearing:], optional=optional)
+    from scanlens.pipeline.cache_command import clear_cache, list_cache
+
+    folder = Path(given.get("path", ["outputs/.cache"])[-1]).expanduser()
+    days = given.get("older_than", ["0"])[-1]
+    sys.stdout.write(f"{clear_cache(folder, older_than_days=days) if is_clearing else list_cache(folder)}\n")
+
+
+def _folds(arguments: list[str]) -> None:
+    if _asks_for_help(arguments):
+        sys.stdout.write(FOLDS_HELP)
+        return
+    if any(word.startswith("run=") for word in arguments):
+        folder = Path(_pairs("folds", arguments, required=("run",))["run"][-1])
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+    else:
+        folder = _train_folds(arguments)
+    from scanlens.pipeline.folds import gather
+
+    gather(folder)
+
+
+def _train_folds(arguments: list[str]) -> Path:
+    """Go through all folds, whatever is not done yet, and return the folder that holds them."""
+    options = _parsed(arguments)
+    folder, num = _folds_asked_for(options)
+    words = arguments if options.multirun else [*arguments, "-m"]
+    try:
+        _compose_and_run("train", [*words, f"fold={','.join(map(str, range(num)))}"], fold_job)
+    except ScanlensError as error:
+        from scanlens.pipeline.fold_runs import how_to_go_on
+
+        told = how_to_go_on(folder, num, run_id=os.environ[RUN_ID])
+        raise RunError(f"{error}\n{told}") from error
+    return folder
+
+
+def _folds_asked_for(options: Namespace) -> tuple[Path, int]:
+    """Where the folds will lie and how many there are, after the command has been judged."""
+    from scanlens.config.one_value import fold_word_mistakes
+
+    options.config_name = options.config_name or "train"
+    os.environ[RUN_ID] = _run_id(options.overrides)
+    if options.cfg or options.info or options.hydra_help or options.shell_completion:
+        raise ConfigError(["scanlens folds only trains; for questions of this kind there is scanlens train"])
+    if mistakes := fold_word_mistakes(options.overrides):
+        raise ConfigError(mistakes)
+    _refuse_mistakes(options)
+    config = _composer(options).whole(options.overrides)
+    if config.split.folds is None:
+        raise ConfigError(["scanlens folds needs the number of parts of the cross-validation, such as folds=5"])
+    return Path(config.run_dir).expanduser(), int(config.split.folds)
+
+
+def _pairs(
+    command: str, arguments: Sequence[str], *, required: Sequence[str] = (), optional: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """`name=value` words, in which a name may come several times."""
+    known = (*required, *optional)
     found: dict[str, list[str]] = {}
     mistakes = []
     for word in arguments:
         name, equals, value = word.partition("=")
         if not (equals and value):
-            mistakes.append(f"'{word}' is not of the form name=value, such as {required[0]}=...")
-        elif name not in required:
-            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, required)}")
+            mistakes.append(f"'{word}' is not of the form name=value, such as {known[0]}=...")
+        elif name not in known:
+            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, known)}")
         found.setdefault(name, []).append(value)
     mistakes += [f"scanlens {command} needs {name}=..." for name in required if name not in found]
     if mistakes:
@@ -286,17 +326,21 @@ def _run_id(overrides: Sequence[str]) -> str:
 
 
 def _refuse_mistakes(options: Namespace) -> None:
-    from scanlens.config.composing import Composer
     from scanlens.config.precheck import precheck
+
+    mistakes = precheck(options.overrides, _composer(options), is_multirun=_is_multirun(options))
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _composer(options: Namespace) -> Composer:
+    from scanlens.config.composing import Composer
 
     extra = Path(options.config_dir) if options.config_dir else None
     if extra is not None and not extra.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {extra}"])
     folder = Path(options.config_path) if options.config_path else config_dir()
-    composer = Composer(folder, config_name=options.config_name, extra_dir=extra)
-    mistakes = precheck(options.overrides, composer, is_multirun=_is_multirun(options))
-    if mistakes:
-        raise ConfigError(mistakes)
+    return Composer(folder, config_name=options.config_name, extra_dir=extra)
 
 
 @contextmanager
@@ -315,6 +359,15 @@ def run_job(config: DictConfig) -> float | None:
     from scanlens.pipeline import train_run
 
     return train_run(values)
+
+
+def fold_job(config: DictConfig) -> float | None:
+    """One fold; why it stops is told at once, since the others go on."""
+    try:
+        return run_job(config)
+    except ScanlensError as error:
+        logging.getLogger(__name__).error("fold %s stopped: %s", config.fold, error)
+        raise
 
 
 def audit_job(config: DictConfig) -> None:

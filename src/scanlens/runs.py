@@ -36,6 +36,10 @@ class Run:
         return self.folder / "split.csv"
 
     @property
+    def volumes_file(self) -> Path:
+        return self.folder / "volumes.csv"
+
+    @property
     def quarantine_file(self) -> Path:
         return self.folder / "quarantine.csv"
 
@@ -100,6 +104,12 @@ class Run:
     def split_rows(self) -> list[dict[str, str]]:
         """The rows of `split.csv`."""
         return read_csv(self.split_file)
+
+    @cached_property
+    def place_of(self) -> dict[int, tuple[str, int]]:
+        """Volume, and slice in it, of the images that are slices, by index; empty if none is."""
+        rows = read_csv(self.volumes_file) if self.volumes_file.is_file() else []
+        return {int(row["index"]): (row["volume"], int(row["slice"])) for row in rows}
 
     def indices(self, split: str) -> list[int]:
         """Places of the images of one split, ascending."""

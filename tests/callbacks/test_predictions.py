@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import torch
 
 from scanlens.callbacks.case_choice import choose_classified, choose_scored, random_order
 from scanlens.callbacks.predictions import PredictionWriter, case_name, classification_columns
+from scanlens.callbacks.slice_profiles import slice_profile
 from scanlens.files import read_csv
 
 ROWS = [
@@ -60,6 +62,32 @@ def test_the_most_confident_wrong_answers_come_first_and_no_case_twice() -> None
     ]
     cases = [p["case"] for p, _ in chosen]
     assert len(cases) == len(set(cases)) == 4
+
+
+def test_misses_of_neighboring_slices_do_not_fill_the_report_with_one_patient() -> None:
+    rows = [prediction(i, "dog", 0.99 - i / 1000) | {"patient": "one"} for i in range(20)]
+    rows += [prediction(20 + i, "dog", 0.6) | {"patient": f"other-{i}"} for i in range(3)]
+    rows += [prediction(23 + i, "cat", 0.9) | {"patient": "cat"} for i in range(20)]
+    chosen = choose_classified(rows, num=12, seed=1)
+    misses = [p["patient"] for p, reason in chosen if reason == "worst miss"]
+    assert misses == ["one", "other-0", "other-1", "other-2"]
+    counts = Counter(p["patient"] for p, _ in chosen)
+    assert len(chosen) == 12
+    assert set(counts) == {"one", "other-0", "other-1", "other-2", "cat"}
+    assert max(counts.values()) <= 5, "what is left goes to the two that have more slices, in turn"
+
+
+def test_the_profile_of_a_slice_runs_along_its_volume_in_order() -> None:
+    rows = [prediction(i, "dog" if i == 2 else "cat", [0.9, 0.2, 0.4, 0.7, 0.1][i]) for i in range(5)]
+    place_of = {0: ("a", 7), 1: ("a", 3), 2: ("a", 5), 3: ("b", 0)}
+    assert slice_profile(rows[2], rows, place_of) == {
+        "class": "dog",
+        "slice": 5,
+        "slices": [3, 5, 7],
+        "probabilities": [0.8, 0.6, pytest.approx(0.1)],
+        "is_class": [False, True, False],
+    }
+    assert slice_profile(rows[4], rows, place_of) is None, "the image is no slice of a volume"
 
 
 def test_choice_is_the_same_for_the_same_seed_whatever_the_order_of_rows() -> None:

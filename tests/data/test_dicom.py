@@ -208,6 +208,23 @@ def test_labels_by_any_key_and_patients_are_hashes(tmp_path: Path, by: str, keys
     assert not [r for r in source.records() if "P0" in repr(r) or "Doe" in repr(r)]
 
 
+def test_sites_are_known_by_machine_by_institution_hashed_and_by_a_column_of_the_labels(tmp_path: Path) -> None:
+    for i, house in enumerate(("St. Elsewhere", "ST. ELSEWHERE ", "")):
+        write(
+            tmp_path / f"{i}.dcm", PatientID=f"P{i}", InstitutionName=house, Manufacturer="ACME <b>", SeriesInstanceUID=f"2.{i}",
+            ManufacturerModelName="One/3T",
+        )  # fmt: skip
+    (tmp_path / "labels.csv").write_text("k,l,site\nP0,ill,East\nP1,well,West\nP2,well,West\n")
+    labels: dict[str, str | list[str]] = {"file": "labels.csv", "by": "patient", "key": "k", "label": "l"}
+    found = [r.meta for r in DicomSource(root=str(tmp_path), labels={**labels, "meta": ["site"]}).records()]
+    assert [one["site"] for one in found] == ["East", "West", "West"]
+    expected = hashlib.sha256(b"st. elsewhere").hexdigest()[:12]
+    assert [one["institution"] for one in found] == [expected, expected, ""]
+    assert {(one["manufacturer"], one["model"]) for one in found} == {("ACME b", "One/3T")}
+    assert "lsewhere" not in repr(found)
+    assert "site" not in DicomSource(root=str(tmp_path), labels=labels).records()[0].meta
+
+
 def test_labels_that_fit_nothing_and_wrong_settings_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a.dcm")
     (tmp_path / "labels.csv").write_text("k,l\nnobody,ill\n")

@@ -52,9 +52,10 @@ def test_brightness_contrast_size_and_saving_again_do_not_hide_a_copy() -> None:
     assert groups_of(first, picture(2), darker, smaller, again, in_16_bits) == [0, 1, 0, 0, 0, 0]
 
 
-def test_mirrored_copies_belong_together_and_turned_ones_do_not() -> None:
+def test_copies_that_were_mirrored_or_turned_belong_together() -> None:
     first = picture(1)
-    assert groups_of(first, first[:, ::-1], first[::-1]) == [0, 0, 1]
+    turned = [np.rot90(seen, quarters) for seen in (first, first[:, ::-1]) for quarters in range(4)]
+    assert groups_of(picture(2), *turned, picture(3)) == [0, *[1] * 8, 2]
 
 
 def test_groups_hang_together_through_chains() -> None:
@@ -72,7 +73,7 @@ def test_flat_pictures_are_nobodys_duplicate() -> None:
 
 
 def test_groups_are_numbered_in_order_of_appearance_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanlens.data.duplicates._BLOCK", 2)
+    monkeypatch.setattr("scanlens.data.similar_pairs._BLOCK", 2)
     a, b, c = picture(1), picture(2), picture(3)
     assert groups_of(c, a, b, a, c, b, a) == [0, 1, 2, 1, 0, 2, 1]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
+from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_label_meta, read_labels
 from scanlens.errors import DataError
 
 LABELS = {"file": "labels.csv", "by": "patient", "key": "who", "label": "dx"}
@@ -48,3 +48,15 @@ def test_classes_keep_the_order_asked_for_and_absent_ones_are_named(tmp_path: Pa
     assert chosen_classes({"well", "ill"}, ["well", "ill"], table=path) == ["well", "ill"]
     with pytest.raises(DataError, match=r"class 'il' is not in .* \(found: ill, well\)\. Did you mean 'ill'\?"):
         chosen_classes({"well", "ill"}, ["il"], table=path)
+
+
+def test_further_columns_are_kept_by_key_and_must_agree(tmp_path: Path) -> None:
+    path = table(tmp_path, "who,dx,site\np,ill,East\np,ill,East\nq,well,West\n")
+    assert read_label_meta(path, LABELS) == {}
+    assert read_label_meta(path, {**LABELS, "meta": ["site"]}) == {"p": {"site": "East"}, "q": {"site": "West"}}
+    with pytest.raises(DataError, match=r"column 'sites' \(data.labels.meta\[0\]\).*Did you mean 'site'"):
+        read_label_meta(path, {**LABELS, "meta": "sites"})
+    path = table(tmp_path, "who,dx,site\nDoe^Jane,ill,East\nDoe^Jane,ill,West\n")
+    with pytest.raises(DataError, match="row 3: this patient has two values of site") as told:
+        read_label_meta(path, {**LABELS, "meta": ["site"]})
+    assert "Doe" not in str(told.value)

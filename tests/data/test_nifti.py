@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from fakes.commands import train
+from scanlens.data import volume_slices
 from scanlens.data.preprocess import Preprocess
-from scanlens.data.sources import nifti
 from scanlens.data.sources.nifti import NiftiSource
 from scanlens.data.volumes import RecentlyUsed, content_shares, robust_window
 from scanlens.errors import ConfigError, DataError, ImageError
@@ -291,14 +291,15 @@ def test_labels_by_patient_of_a_table_of_patients(tmp_path: Path) -> None:
     write_csv(
         tmp_path / "who.csv", ["scan", "who", "age"], [dict(zip(("scan", "who", "age"), w, strict=True)) for w in whose]
     )
-    write_csv(tmp_path / "labels.csv", ["who", "dx"], [{"who": "P1", "dx": "ill"}, {"who": "P2", "dx": "well"}])
+    rows = [{"who": "P1", "dx": "ill", "site": "East"}, {"who": "P2", "dx": "well", "site": "West"}]
+    write_csv(tmp_path / "labels.csv", ["who", "dx", "site"], rows)
     of = source(
         tmp_path,
         patients={"file": "who.csv", "path": "scan", "patient": "who", "meta": ["age"]},
-        labels={"file": "labels.csv", "by": "patient", "key": "who", "label": "dx"},
+        labels={"file": "labels.csv", "by": "patient", "key": "who", "label": "dx", "meta": ["site"]},
     )
-    assert {(r.id[0], r.patient, r.target, r.meta["age"]) for r in of.records()} == {
-        ("a", "P1", "ill", "50"), ("b", "P1", "ill", "50"), ("c", "P2", "well", "60"),
+    assert {(r.id[0], r.patient, r.target, r.meta["age"], r.meta["site"]) for r in of.records()} == {
+        ("a", "P1", "ill", "50", "East"), ("b", "P1", "ill", "50", "East"), ("c", "P2", "well", "60", "West"),
     }  # fmt: skip
     with pytest.raises(DataError, match=r"absent.csv is not there"):
         source(tmp_path, patients={"file": "absent.csv", "path": "scan", "patient": "who"})
@@ -361,13 +362,13 @@ def test_a_volume_is_decoded_once_for_all_its_slices_in_two_threads(
     for name in ("a.nii", "b.nii", "c.nii"):
         write(tmp_path / name)
     decoded: list[str] = []
-    real = nifti.read_voxels
+    real = volume_slices.read_voxels
 
     def counted(header: Any, **settings: Any) -> Any:
         decoded.append(header.path.name)
         return real(header, **settings)
 
-    monkeypatch.setattr(nifti, "read_voxels", counted)
+    monkeypatch.setattr(volume_slices, "read_voxels", counted)
     of = source(tmp_path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(of.read, of.records()))

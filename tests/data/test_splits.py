@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,15 +115,20 @@ def test_a_class_of_two_patients_is_trained_and_tested_and_the_note_says_what_is
     assert shares_of(table, "rare")[1] == 0
     assert min(shares_of(table, "rare")[::2]) >= 3
     assert table.notes == [
-        "Class 'rare': its 7 images are of 2 patients or groups, and none is in val, so it cannot be judged there."
+        "Class 'rare': 7 images of 2 patients (train 4, val 0, test 3), so it cannot be judged in val. "
+        "Add patients of it, merge it with another class."
     ]
 
 
 def test_a_class_of_one_patient_is_trained_only() -> None:
-    records = patients_of_one_class("common", [5] * 20) + patients_of_one_class("rare", [32])
+    records = patients_of_one_class("common", [5] * 20) + patients_of_one_class("other", [5] * 20)
+    records += patients_of_one_class("rare", [32])
     table = make_splits(records, plan=SplitPlan(), seed=0)
     assert shares_of(table, "rare") == [32, 0, 0]
-    assert "none is in val and test" in table.notes[0]
+    assert table.notes == [
+        "Class 'rare': 32 images of 1 patient (train 32, val 0, test 0), so it cannot be judged in val and test. "
+        "Add patients of it, merge it with another class, or leave it out: data.class_names=[common,other]."
+    ]
 
 
 def test_too_few_patients_for_three_splits_is_an_error_with_counts() -> None:
@@ -155,6 +161,26 @@ def test_val_of_a_fold_is_the_test_of_the_next() -> None:
     first = make_splits(records, plan=SplitPlan(folds=3, fold=2), seed=0)
     second = make_splits(records, plan=SplitPlan(folds=3, fold=0), seed=0)
     assert first.indices("val") == second.indices("test")
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+def test_folds_that_would_train_without_a_class_are_known_beforehand(num: int) -> None:
+    records = patients_of_one_class("common", [5] * 20) + patients_of_one_class("rare", [4] * num)
+    tables = [make_splits(records, plan=SplitPlan(folds=5, fold=fold), seed=0) for fold in range(5)]
+    found = [fold for fold, table in enumerate(tables) if table.counts()["train"].get("rare", 0) == 0]
+    assert all(table.untrained == ({"rare": found} if found else {}) for table in tables)
+    if num == 1:
+        assert len(found) == 2, "the one patient is tested once and watched once"
+    if num == 3:
+        assert found == []
+
+
+def test_a_class_that_a_fold_does_not_test_is_tested_by_the_others() -> None:
+    records = patients_of_one_class("common", [5] * 20) + patients_of_one_class("rare", [4] * 3)
+    notes = [make_splits(records, plan=SplitPlan(folds=5, fold=fold), seed=0).notes for fold in range(5)]
+    told = [note for found in notes for note in found]
+    assert told
+    assert all(note.endswith("The other folds test the rest of its patients.") for note in told)
 
 
 def test_more_folds_than_patients_is_an_error() -> None:
@@ -337,6 +363,51 @@ def test_a_file_that_divides_a_patient_is_an_error_that_names_it(tmp_path: Path)
     with pytest.raises(DataError, match=r"1 patients are in more than one split of .*: a-0 \(train, test\)"):
         read_split(tmp_path / "split.csv", records)
     assert len(read_split(tmp_path / "split.csv", records, may_share_patients=True).rows) == 4
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (
+            {"target": "b"},
+            r"contradicts the data set: 1 images have another class, such as 'a/1_0.png' \(row 4: 'a' in the",
+        ),
+        (
+            {"target": None},
+            r"1 images have another class, such as 'a/1_0.png' \(row 4: 'a' in the file, without a class in",
+        ),
+        ({"patient": "Doe^Jane"}, r"1 images have another patient, such as 'a/1_0.png' \(row 4\)"),
+    ],
+    ids=["relabeled", "label lost", "another patient"],
+)
+def test_a_file_of_other_labels_or_patients_is_refused(tmp_path: Path, change: dict[str, str], told: str) -> None:
+    records = patients_of_one_class("a", [2] * 9)
+    make_splits(records, plan=SplitPlan(), seed=0).write(tmp_path / "split.csv")
+    changed = [replace(record, **change) if record.id == "a/1_0.png" else record for record in records]
+    with pytest.raises(DataError, match=told) as caught:
+        read_split(tmp_path / "split.csv", changed)
+    assert "split.file=null" in str(caught.value)
+    assert "Jane" not in str(caught.value)
+
+
+def test_patients_that_only_the_file_knows_are_kept_together(tmp_path: Path) -> None:
+    records = patients_of_one_class("a", [2] * 9)
+    table = make_splits(records, plan=SplitPlan(), seed=0)
+    table.write(tmp_path / "split.csv")
+    nameless = [replace(record, patient=None) for record in records]
+    again = read_split(tmp_path / "split.csv", nameless)
+    assert [(row.group, row.split) for row in again.rows] == [(row.group, row.split) for row in table.rows]
+    assert {row.patient for row in again.rows} == {None}
+
+
+@pytest.mark.parametrize("change", ["added", "removed"])
+def test_a_file_of_a_data_set_that_grew_or_shrank_is_refused(tmp_path: Path, change: str) -> None:
+    records = patients_of_one_class("a", [2] * 9)
+    make_splits(records, plan=SplitPlan(), seed=0).write(tmp_path / "split.csv")
+    now = [*records, Record(id="new.png", path="", target="a")] if change == "added" else records[1:]
+    told = "of the data set are missing, such as 'new.png'" if change == "added" else "are not in the data set, such as"
+    with pytest.raises(DataError, match=told):
+        read_split(tmp_path / "split.csv", now)
 
 
 def test_an_unknown_split_or_column_in_a_file_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from scanlens.data.duplicates import standardized
+from scanlens.data.correlation import standardized
 from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation import nearest
 from scanlens.evaluation.nearest import nearest_neighbor_baseline, nearest_neighbor_scores

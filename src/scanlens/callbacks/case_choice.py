@@ -1,7 +1,11 @@
-"""Which images a report explains: the worst misses first, then the best hits, every class, and some at random."""
+"""Which images a report explains: the worst misses first, then the best hits, every class, and some at random.
+
+Neighboring slices look alike, so of equal wishes a patient who has no case yet goes before one who has.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from scanlens.callbacks.predictions import index_of
@@ -28,10 +32,12 @@ def choose_classified(predictions: Sequence[Prediction], *, num: int, seed: int)
         for name in classes
         if (rows := [p for p in predictions if p["target"] == name])
     ]
-    wishes = [(p, "worst miss") for p in sorted(wrong, key=_confidence, reverse=True)[: max(1, num // 3)]]
+    misses = _spread(sorted(wrong, key=_confidence, reverse=True))[: max(1, num // 3)]
+    wishes = [(p, "worst miss") for p in misses]
     wishes += [(p, "best hit") for p in sorted(best, key=_confidence, reverse=True)]
     wishes += [(p, "per class") for p in per_class]
-    wishes += [(p, "random") for p in sorted(predictions, key=random_order(seed + 1))]
+    at_random = sorted(predictions, key=random_order(seed + 1))
+    wishes += [(p, "random") for p in _spread(at_random, taken=[p for p, _ in _unique(wishes)])]
     return _unique(wishes)[:num]
 
 
@@ -40,9 +46,10 @@ def choose_scored(
 ) -> list[tuple[Prediction, str]]:
     """Up to `num` predictions: a third with the highest `column`, the lowest one, then random ones."""
     ranked = sorted(predictions, key=lambda p: float(p[column]), reverse=True)
-    wishes = [(p, "highest score") for p in ranked[: max(1, num // 3)]]
+    wishes = [(p, "highest score") for p in _spread(ranked)[: max(1, num // 3)]]
     wishes += [(p, "lowest score") for p in ranked[-1:]]
-    wishes += [(p, "random") for p in sorted(predictions, key=random_order(seed))]
+    at_random = sorted(predictions, key=random_order(seed))
+    wishes += [(p, "random") for p in _spread(at_random, taken=[p for p, _ in _unique(wishes)])]
     return _unique(wishes)[:num]
 
 
@@ -57,6 +64,19 @@ def random_order(seed: int) -> Callable[[Prediction], int]:
 
 def _confidence(prediction: Prediction) -> float:
     return float(prediction[f"prob_{prediction['predicted']}"])
+
+
+def _spread(ranked: Sequence[Prediction], *, taken: Sequence[Prediction] = ()) -> list[Prediction]:
+    """In the same order, but everyone's first image before anyone's second; those in `taken` count as had."""
+    had = Counter(p.get("patient") for p in taken)
+    cases = {p["case"] for p in taken}
+    rounds = []
+    for prediction in ranked:
+        patient = prediction.get("patient")
+        rounds.append(had[patient] if patient else 0)
+        if patient and prediction["case"] not in cases:
+            had[patient] += 1
+    return [ranked[i] for i in sorted(range(len(ranked)), key=rounds.__getitem__)]
 
 
 def _unique(wishes: list[tuple[Prediction, str]]) -> list[tuple[Prediction, str]]:

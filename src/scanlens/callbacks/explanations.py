@@ -18,11 +18,13 @@ from torch import nn
 from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.case_maps import CaseMap, ReadImage, explain_cases, write_case_map
 from scanlens.callbacks.predictions import case_name, index_of
+from scanlens.callbacks.slice_profiles import slice_profile
 from scanlens.evaluation.pointing import localization_summary
 from scanlens.explain.base import Explainer
 from scanlens.explain.filters import feature_maps, first_filters
 from scanlens.files import read_csv, write_json
 from scanlens.report.pictures import display_scale, feature_maps_png, filters_png, scan_png
+from scanlens.report.profiles import profile_png
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,7 @@ class ExplanationWriter(pl.Callback):
         group_of: what an image may not be divided from, by its index; counts where patients are unknown.
         class_names: in the order of the logits; None for networks without classes.
         read: gives image and mask of an index.
+        place_of: volume, and slice in it, of the images that are slices, by index.
         note: a sentence about what was explained.
         seed: of the draw of images for the pointing game, and of its resamples.
         max_localized: pointing game on at most so many rightly named test images that have a mask, drawn at random.
@@ -112,6 +115,7 @@ class ExplanationWriter(pl.Callback):
         group_of: Mapping[int, str],
         class_names: Sequence[str] | None,
         read: ReadImage,
+        place_of: Mapping[int, tuple[str, int]],
         note: str,
         seed: int,
         max_localized: int = 200,
@@ -119,6 +123,7 @@ class ExplanationWriter(pl.Callback):
         self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
         self.group_of = dict(group_of)
         self.class_names = None if class_names is None else list(class_names)
+        self.place_of = dict(place_of)
         self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -129,7 +134,8 @@ class ExplanationWriter(pl.Callback):
         log.info("explaining %d cases with %s", len(chosen), ", ".join(e.name for e in self.explainers) or "nothing")
         maps = {e.name: self._maps(e, network, [p for p, _ in chosen]) for e in self.explainers}
         scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}
-        cases = [self._write_case(p, reason, i, maps, scales) for i, (p, reason) in enumerate(chosen)]
+        profiles = [slice_profile(p, rows, self.place_of) for p, _ in chosen]
+        cases = [self._write_case(p, reason, i, maps, scales, profiles[i]) for i, (p, reason) in enumerate(chosen)]
         write_json(self.folder / "cases.json", self._index(cases, maps, scales))
         write_json(self.folder / "localization.json", self._localization(network, rows))
         if chosen:
@@ -147,11 +153,14 @@ class ExplanationWriter(pl.Callback):
         i: int,
         maps: Mapping[str, list[CaseMap]],
         scales: Mapping[str, float],
+        profile: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         case = prediction["case"]
         image, mask_HW = self.read(index_of(prediction))
         array = image.numpy()
         scan_png(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1), self.folder / f"{case}_scan.png")
+        if profile is not None:
+            profile_png(profile, self.folder / f"{case}_profile.png")
         written = [write_case_map(self.folder, found[i], scale=scales[name]) for name, found in maps.items()]
         return {
             "case": case,
@@ -163,6 +172,7 @@ class ExplanationWriter(pl.Callback):
             "probabilities": {k[5:]: float(v) for k, v in prediction.items() if k.startswith("prob_")},
             "scan": f"{case}_scan.png",
             "maps": written,
+            "profile": profile,
             "mask_area_share": float(mask_HW.mean()) if mask_HW is not None and mask_HW.any() else None,
         }
 

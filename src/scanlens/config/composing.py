@@ -22,6 +22,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 VERSION_BASE = "1.3"
@@ -162,6 +163,10 @@ class Composer:
             if default.config_path is not None and not default.config_path.startswith("hydra/"):
                 origins |= self.origins(default.config_path)
         return Composed(config, choices, origins)
+
+    def whole(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration with Hydra's own part, as a single job of these words, already judged, would get it."""
+        return self.loader.load_configuration(self.config_name, list(overrides), run_mode=RunMode.RUN)
 
     def chooses_group(self, override: Override) -> bool:
         """Whether an override takes an option of a group, rather than changing a value."""

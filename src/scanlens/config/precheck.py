@@ -165,12 +165,16 @@ class _Judge:
         swept = [one for one in values if one.is_sweep_override()]
         if not (swept and self.is_multirun):
             return
-        config, _ = plain(base.task())
-        paths = [override.key_or_group.split(".") for override in swept]
+        raw: Any = OmegaConf.to_container(base.task(), resolve=False)
+        names = [override.key_or_group for override in swept]
+        are_followed = any(f"${{{name}}}" in str(raw) for name in names)
+        config: dict[str, Any] = raw if are_followed else plain(base.task())[0]
         for values_of_job in _jobs([_judged_values(override) for override in swept]):
-            changed: dict[str, Any] = config
-            for path, value in zip(paths, values_of_job, strict=True):
-                changed = _changed(changed, path, value)
+            changed = config
+            for name, value in zip(names, values_of_job, strict=True):
+                changed = _changed(changed, name.split("."), value)
+            if are_followed:
+                changed, _ = plain(OmegaConf.create(changed))
             self.found += find_mistakes(changed, choices=base.choices, where=base.where)
 
     def _check_swept_choices(self, choices: Sequence[Choice], values: Sequence[Override]) -> None:

@@ -35,7 +35,9 @@ class Range:
 
 RANGES = {
     "seed": Range(0, 2**32 - 1),
-    "split.folds": Range(3, 100),
+    "folds": Range(2, 100),
+    "fold": Range(0, 99),
+    "split.folds": Range(2, 100),
     "split.fold": Range(0, 99),
     "audit.file_margin": Range(0, 0.5, high_open=True),
     "audit.picture_margin": Range(0, 0.5, high_open=True),
@@ -43,6 +45,7 @@ RANGES = {
     "loader.batch_size": Range(1, 65536),
     "loader.num_workers": Range(0, 128),
     "loader.max_quarantined_share": Range(0, 1),
+    "loader.max_cache_gib": Range(0, 1_000_000, low_open=True),
     "balance.focal_gamma": Range(0, 20),
     "balance.logit_adjustment": Range(0, 20, low_open=True),
     "model.dropout": Range(0, 1, high_open=True),
@@ -80,6 +83,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _run_id(config)
     yield from _ranges(config)
     yield from _split(config)
+    yield from _patient_top_k(config)
     yield from _class_names(config)
     yield from _balance(config)
     yield from _monitor(config)
@@ -115,13 +119,41 @@ def _split(config: Values) -> Iterator[Mistake]:
                 "split.fractions",
                 f"split.fractions must be three shares (train, val, test) that add up to 1, got {fractions}",
             )
+    yield from _folds(config)
+
+
+def _folds(config: Values) -> Iterator[Mistake]:
     fold, folds = _number_at(config, "split.fold"), _number_at(config, "split.folds")
-    if fold is not None and folds is None and fold != 0:
-        yield "split.fold", f"split.fold={fold} has no effect without split.folds, the number of parts"
-    if fold is not None and folds is not None and fold >= folds:
+    is_by_site, held_out = _at(config, "split.by") == "site", _at(config, "split.held_out")
+    if held_out and not is_by_site:
+        yield "split.held_out", f"split.held_out={held_out} has no effect without split.by=site"
+    if folds is None:
+        if fold:
+            yield "split.fold", f"split.fold={fold} has no effect without split.folds, the number of parts (folds=5)"
+        return
+    if folds == 2 and not is_by_site:
+        yield "split.folds", "split.folds must be at least 3 (train, val and test); 2 go with split.by=site alone"
+    if fold is not None and fold >= folds:
         yield (
             "split.fold",
             f"split.fold counts from 0, so with split.folds={folds} it is at most {folds - 1}, got {fold}",
+        )
+    if _at(config, "split.file"):
+        yield "split.folds", f"split.file settles the division, so folds={folds} has no effect; leave one of them out"
+    if held_out and is_by_site:
+        yield "split.held_out", f"with folds={folds} every site is tested once, so split.held_out has no effect"
+
+
+def _patient_top_k(config: Values) -> Iterator[Mistake]:
+    given = _at(config, "callbacks.patient_top_k")
+    if not isinstance(given, list):
+        return
+    wrong = [k for k in given if _is_number(k) and not (k >= 1 if isinstance(k, int) else 0 < k < 1)]
+    if wrong or not given:
+        yield (
+            "callbacks.patient_top_k",
+            "callbacks.patient_top_k needs at least one number of images (whole, from 1) or share of them (between 0 and "
+            f"1), such as [3, 0.1], got {given}",
         )
 
 

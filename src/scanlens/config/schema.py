@@ -19,6 +19,8 @@ class RunSchema:
         seed: decides everything random.
         run_id: name of the run.
         run_dir: its folder.
+        folds: number of parts of a cross-validation; None for none.
+        fold: which of them is tested.
         monitor: metric that chooses the best epoch; "auto" is the task's default.
         paths: see `PathsSchema`.
         data: source of images.
@@ -58,6 +60,8 @@ class RunSchema:
     trainer: dict[str, Any]
     seed: int
     monitor: str
+    folds: int | None = None
+    fold: int = 0
     report: dict[str, Any] | None = None
     facts: dict[str, Any] | None = None
 
@@ -106,6 +110,9 @@ class CallbacksSchema:
     num_explained_train_cases: int
     num_explained_cases: int
     bootstrap_resamples: int
+    patient_rule: Literal["auto", "mean", "max", "top_k"]
+    patient_top_k: list[int | float]
+    positive_class: str | None
     extra: list[dict[str, Any]]
 
 

@@ -7,6 +7,7 @@ named by a key and hold nothing but the files of an entry.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from scanlens.errors import DataError
@@ -73,7 +75,7 @@ def remove_abandoned(folder: Path) -> None:
 
 def make_room(folder: Path, *, keep: Path, max_bytes: int) -> None:
     """Remove the least recently used entries that nobody holds, until all together are no larger than `max_bytes`."""
-    entries = [p for p in folder.iterdir() if _FINISHED.fullmatch(p.name) and _holds_only_our_files(p)]
+    entries = _entries(folder)
     sizes = {path: _size(path) for path in entries}
     total = sum(sizes.values())
     for path in sorted(entries, key=_last_use):
@@ -84,6 +86,63 @@ def make_room(folder: Path, *, keep: Path, max_bytes: int) -> None:
         log.info("the cache is over %.1f GiB; removing its oldest entry %s", max_bytes / 2**30, path.name)
         _remove(path)
         total -= sizes[path]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """What is known of an entry without opening its images.
+
+    Args:
+        path: its folder.
+        num_bytes: on disk.
+        num_images: that it holds; None if it is damaged.
+        last_used_s: seconds since 1970.
+        is_held: whether a process uses it now.
+    """
+
+    path: Path
+    num_bytes: int
+    num_images: int | None
+    last_used_s: float
+    is_held: bool
+
+
+def list_entries(folder: Path) -> list[CacheEntry]:
+    """All entries of a folder, by name."""
+    return [
+        CacheEntry(path, _size(path), _num_images(path), _last_use(path), _is_held(path))
+        for path in sorted(_entries(folder))
+    ]
+
+
+def clear(folder: Path, *, used_before_s: float) -> tuple[list[CacheEntry], list[CacheEntry]]:
+    """Remove what no process holds and what half-made entries are left, and tell which entries went and which stayed.
+
+    Args:
+        folder: of all entries.
+        used_before_s: only those whose last use was before, in seconds since 1970.
+    """
+    remove_abandoned(folder)
+    removed, kept = [], []
+    for entry in list_entries(folder):
+        is_old = entry.last_used_s < used_before_s
+        if is_old and not entry.is_held:
+            _remove(entry.path)
+            removed.append(entry)
+        else:
+            kept.append(entry)
+    return removed, kept
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _FINISHED.fullmatch(path.name) and _holds_only_our_files(path)]
+
+
+def _num_images(entry: Path) -> int | None:
+    try:
+        return int(json.loads((entry / MANIFEST).read_text(encoding="utf-8"))["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
 
 
 def _remove(entry: Path) -> None:

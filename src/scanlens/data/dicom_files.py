@@ -52,14 +52,14 @@ PARSER_ERRORS = (
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 IDENTITY = (
     "PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality",
-    "SeriesDescription", "InstanceNumber",
+    "SeriesDescription", "InstanceNumber", "InstitutionName", "Manufacturer", "ManufacturerModelName",
 )  # fmt: skip
 IMAGE = (
     "SpecificCharacterSet", "SOPClassUID", "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel",
     "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "ImagerPixelSpacing", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter",
-    "WindowWidth", "VOILUTFunction", "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "WindowWidth", "VOILUTFunction", "VOILUTSequence", "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", *FUNCTIONAL_GROUPS,
 )  # fmt: skip
@@ -168,7 +168,7 @@ def read_header(file: BoundedReader, *, keywords: tuple[str, ...], max_bytes: in
             raise ImageError(
                 "not a DICOM file: it has neither the preamble with 'DICM' nor, read without it, rows and columns"
             )
-        for keyword in FUNCTIONAL_GROUPS:
+        for keyword in (*FUNCTIONAL_GROUPS, "ModalityLUTSequence", "VOILUTSequence"):
             _check_items(header, keyword)
         if not header.file_meta.get("TransferSyntaxUID"):
             header.file_meta.TransferSyntaxUID = _transfer_syntax(header)
@@ -240,6 +240,12 @@ def item(header: Dataset, keyword: str, place: int = 0) -> Dataset:
     except PARSER_ERRORS:
         return Dataset()
     return found if isinstance(found, Dataset) else Dataset()
+
+
+def functional_group(header: Dataset, frame: int, keyword: str) -> Dataset:
+    """A functional group of one frame: its own, else the shared one, else an empty data set (PS3.3 C.7.6.16)."""
+    own = item(item(header, "PerFrameFunctionalGroupsSequence", frame), keyword)
+    return own if len(own) else item(item(header, "SharedFunctionalGroupsSequence"), keyword)
 
 
 def _unzipped(file: BinaryIO, max_bytes: int) -> bytes:

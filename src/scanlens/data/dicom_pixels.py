@@ -4,8 +4,7 @@ What is decided here:
 
 - Modality LUT or rescale slope and intercept (also per frame) are applied. What needs no rescaling and is unsigned with up to
   16 bits stays uint8 or uint16; everything else becomes float32.
-- Window: the first of the header (linear; the two ends of a sigmoid are those of its linear window), else, or when it shows
-  nothing of this image, its percentiles 0.5 and 99.5. VOI LUT tables are not applied: they are for displays.
+- What of it is shown, VOI LUT tables and windows decide (`dicom_voi`), else percentiles 0.5 and 99.5.
 - MONOCHROME1 is mirrored. Padding pixels become the darkest value and do not count for percentiles.
 - Color becomes RGB (YBR and palette too) in its own depth, and has no window.
 
@@ -20,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +41,7 @@ from scanlens.data.dicom_files import (
     MAX_BYTES,
     BoundedReader,
     first_value,
+    functional_group,
     item,
     numbers,
     opened,
@@ -50,14 +50,14 @@ from scanlens.data.dicom_files import (
     text,
     whole,
 )  # fmt: skip
+from scanlens.data.dicom_voi import Window, shown
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.errors import ImageError
 from scanlens.types import RawImage
 
-Window = Literal["header", "percentile"]
-_PERCENTILES = (0.5, 99.5)
 # In order. Not gdcm, which pydicom would take first: its C++ aborts the whole process on some damaged JPEG streams (3.2.6).
 _PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow")
+_END_OF_IMAGE = b"\xff\xd9"
 _HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 
 
@@ -131,18 +131,12 @@ def spacing_of(header: Dataset, frame: int) -> tuple[float, float] | None:
     for place, keyword in (
         (header, "PixelSpacing"),
         (header, "ImagerPixelSpacing"),
-        (group_of(header, frame, "PixelMeasuresSequence"), "PixelSpacing"),
+        (functional_group(header, frame, "PixelMeasuresSequence"), "PixelSpacing"),
     ):
         found = numbers(place, keyword, count=2)
         if found is not None and min(found) > 0:
             return found[0], found[1]
     return None
-
-
-def group_of(header: Dataset, frame: int, keyword: str) -> Dataset:
-    """A functional group of one frame: its own, else the shared one, else an empty data set (PS3.3 C.7.6.16)."""
-    own = item(item(header, "PerFrameFunctionalGroupsSequence", frame), keyword)
-    return own if len(own) else item(item(header, "SharedFunctionalGroupsSequence"), keyword)
 
 
 def _stored(file: BoundedReader, header: Dataset, frame: int, max_pixels: int) -> NDArray[Any]:
@@ -191,6 +185,9 @@ def _check_codestream(data: bytes, syntax: Any, header: Dataset, max_pixels: int
                 found = None
     else:
         return
+    if syntax in JPEGLSTransferSyntaxes and not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        # The decoder of pyjpegls 1.5 reads on beyond such an end, for seconds up to hours.
+        raise ImageError("the file is cut off: its compressed frame has no end")
     if found != expected:
         raise ImageError(
             f"the file is damaged: the header says {expected[1]} x {expected[0]} pixels, the compressed frame "
@@ -223,8 +220,8 @@ def _gray_image(
     is_valid_HW = ~is_padding_HW & np.isfinite(values_HW)
     if not is_valid_HW.any():
         raise ImageError("the image has no pixels but padding, or no finite number")
+    values_HW, low, high = shown(values_HW, is_valid_HW, header, frame, window)
     valid = values_HW[is_valid_HW]
-    low, high = _window(valid, header, frame, window)
     if is_padding_HW.any():
         values_HW = values_HW.copy()
     if text(header, "PhotometricInterpretation") == "MONOCHROME1":
@@ -261,7 +258,7 @@ def _stored_number(header: Dataset, keyword: str, dtype: np.dtype[Any]) -> int |
 
 def _in_units(stored_HW: NDArray[Any], header: Dataset, frame: int) -> NDArray[Any]:
     """Modality LUT or rescale applied; unsigned up to 16 bits where there is nothing to do, else float32."""
-    own = group_of(header, frame, "PixelValueTransformationSequence")
+    own = functional_group(header, frame, "PixelValueTransformationSequence")
     place = own if "RescaleSlope" in own else header
     if item(header, "ModalityLUTSequence"):
         return apply_rescale(stored_HW, header).astype(np.float32)
@@ -271,22 +268,6 @@ def _in_units(stored_HW: NDArray[Any], header: Dataset, frame: int) -> NDArray[A
         return apply_rescale(stored_HW, place).astype(np.float32)
     is_small = stored_HW.dtype.kind == "u" and stored_HW.dtype.itemsize <= 2
     return stored_HW.astype(stored_HW.dtype.newbyteorder("=") if is_small else np.float32)
-
-
-def _window(valid: NDArray[Any], header: Dataset, frame: int, window: Window) -> tuple[float, float]:
-    """(low, high) of the header where asked for and where it shows something of the image, else of percentiles."""
-    smallest, largest = float(valid.min()), float(valid.max())
-    own = group_of(header, frame, "FrameVOILUTSequence")
-    place = own if "WindowCenter" in own else header
-    center, width = numbers(place, "WindowCenter", count=1), numbers(place, "WindowWidth", count=1)
-    if window == "header" and center is not None and width is not None:
-        is_linear = text(place, "VOILUTFunction").upper() in ("", "LINEAR")
-        middle, extent = (center[0] - 0.5, width[0] - 1) if is_linear else (center[0], width[0])
-        low, high = middle - extent / 2, middle + extent / 2
-        if extent > 0 and low < largest and high > smallest:
-            return low, high
-    low, high = (float(one) for one in np.percentile(valid, _PERCENTILES))
-    return (low, high) if high > low else (smallest, largest)
 
 
 def _pivot(values_HW: NDArray[Any], header: Dataset) -> Any:

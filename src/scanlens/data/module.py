@@ -31,11 +31,14 @@ class LoaderPlan:
         num_workers: processes that read ahead, for each training process; batches come from a memory-mapped cache, so 0 is
             usually fastest.
         max_quarantined_share: a run stops if more of its files than this share cannot be read, in [0, 1].
+        max_cache_gib: size of the folder of decoded images, above which entries that no process holds are removed, the
+            least recently used first; above 0.
     """
 
     batch_size: int = 32
     num_workers: int = 0
     max_quarantined_share: float = 0.1
+    max_cache_gib: float = 20.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 65536:
@@ -44,6 +47,8 @@ class LoaderPlan:
             raise ValueError(f"loader.num_workers must lie between 0 and 128, got {self.num_workers}.")
         if not 0 <= self.max_quarantined_share <= 1:
             raise ValueError(f"loader.max_quarantined_share must lie in [0, 1], got {self.max_quarantined_share}.")
+        if not 0 < self.max_cache_gib <= 1e6:
+            raise ValueError(f"loader.max_cache_gib must be above 0 and at most 1000000, got {self.max_cache_gib}.")
 
 
 class ScanData(pl.LightningDataModule):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlens.data.duplicates import standardized
+from scanlens.data.correlation import standardized
 
 
 class ThumbnailRows:

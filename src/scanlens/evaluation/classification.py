@@ -23,6 +23,7 @@ from scanlens.evaluation.intervals import (
     share_interval,
 )
 from scanlens.evaluation.metrics import Metrics, brier_per_image, classification_metrics, log_loss_per_image
+from scanlens.evaluation.patient_rules import MEAN, PatientRule
 from scanlens.evaluation.patients import PatientLevel, patient_level
 from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patients
 from scanlens.evaluation.weighted import WeightedMetrics
@@ -44,6 +45,8 @@ def evaluate_classification(
     groups: Sequence[str | None] | None = None,
     seed: int,
     num_resamples: int = 1000,
+    patient_rule: PatientRule = MEAN,
+    positive: int | None = None,
 ) -> dict[str, Any]:
     """Metrics with intervals for images ("slice") and patients ("patient"), as plain dictionaries without NaN.
 
@@ -56,6 +59,9 @@ def evaluate_classification(
             resampled. None or "" for none.
         seed: of the resamples.
         num_resamples: of the bootstrap; 0 leaves its intervals out.
+        patient_rule: how probabilities of images become those of their patient.
+        positive: the class of two that makes a patient positive if one image is of it; None: patients with images of
+            several classes are left out.
 
     Returns:
         `slice` and `patient` (None where `patient_reason` says why), each with `num_images`, `num_patients`, `unit`,
@@ -74,7 +80,7 @@ def evaluate_classification(
     if num_resamples < 0:
         raise ValueError(f"num_resamples: expected 0 or more, got {num_resamples}")
     judge = _Judge(class_names=list(class_names), seed=seed, num_resamples=num_resamples)
-    joined, reason = patient_level(probabilities_NK, target_N, patients)
+    joined, reason = patient_level(probabilities_NK, target_N, patients, rule=patient_rule, positive=positive)
     images = judge.images(probabilities_NK, target_N, group_patients(patients, target_N, groups=groups))
     return {
         "slice": images,

@@ -11,17 +11,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from scanlens.evaluation.checks import Floats, Ints, check_length
+from scanlens.evaluation.patient_rules import MEAN, PatientRule
 
 MAX_MIXED_SHARE = 0.5
+MIXED = -1
+NEGATIVE_WORDS = (
+    "no_tumor", "no_tumour", "notumor", "notumour", "no_lesion", "no_finding", "normal", "healthy", "negative", "benign",
+    "control", "uninfected", "clear", "none",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Patients:
+    """Everyone whose name is known.
+
+    Args:
+        names: in order of appearance.
+        probabilities_PK: of the patient, by the rule.
+        target_P: the class of all his images, or the positive class if any is of it; -1 where they are of several.
+        num_images_P: how many he has.
+    """
+
+    names: list[str]
+    probabilities_PK: Floats
+    target_P: Ints
+    num_images_P: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class PatientLevel:
-    """Predictions of patients.
+    """Predictions of the patients that have a class.
 
     Args:
-        probabilities_PK: mean of the probabilities of the patient's images.
-        target_P: the class that all images of the patient share.
+        probabilities_PK: of the patient, by the rule.
+        target_P: the class that all images of the patient share, or the positive class if any image is of it.
         patients: names, in order of appearance.
         num_images: of these patients.
         num_mixed: patients left out because their images are of several classes.
@@ -36,65 +59,110 @@ class PatientLevel:
     num_images_alone: int
 
 
-def patient_level(
-    probabilities_NK: Floats, target_N: Ints, patients: Sequence[str | None]
-) -> tuple[PatientLevel | None, str | None]:
-    """The patient level, or None and the reason as a clause ("no patient is known, ...").
+def join_images(
+    probabilities_NK: Floats,
+    target_N: Ints,
+    patients: Sequence[str | None],
+    *,
+    rule: PatientRule = MEAN,
+    positive: int | None = None,
+) -> Patients:
+    """All patients whose name is known, also those whose images are of several classes.
 
     Args:
         probabilities_NK: checked probabilities.
         target_N: checked class numbers.
         patients: name of the patient of each image; None or "" if unknown.
+        rule: how images become a patient.
+        positive: the class of two that one image is enough for; None for none.
 
     Raises:
         ValueError: if the lengths differ.
     """
     check_length(patients, name="patients", num_images=len(target_N))
-    is_known_N = np.array([bool(name) for name in patients], dtype=bool)
-    names = list(dict.fromkeys(name for name in patients if name))
-    if not names:
-        return None, "no patient is known, so that images cannot be joined"
-    number = {name: p for p, name in enumerate(names)}
-    patient = np.array([number[name] for name in patients if name], dtype=np.int64)
-    probabilities, target = probabilities_NK[is_known_N], target_N[is_known_N]
-    is_mixed_P = _is_mixed(patient, target, num_patients=len(names))
-    reason = _why_not(num_images=len(patient), num_patients=len(names), num_mixed=int(is_mixed_P.sum()))
+    images_of: dict[str, list[int]] = {}
+    for place, name in enumerate(patients):
+        if name:
+            images_of.setdefault(name, []).append(place)
+    rows = [rule.pool(probabilities_NK[places], positive=positive) for places in images_of.values()]
+    targets = [_class_of(target_N[places], positive) for places in images_of.values()]
+    return Patients(
+        names=list(images_of),
+        probabilities_PK=np.array(rows).reshape(len(rows), probabilities_NK.shape[1]),
+        target_P=np.array(targets, dtype=np.int64),
+        num_images_P=np.array([len(places) for places in images_of.values()], dtype=np.int64),
+    )
+
+
+def patient_level(
+    probabilities_NK: Floats,
+    target_N: Ints,
+    patients: Sequence[str | None],
+    *,
+    rule: PatientRule = MEAN,
+    positive: int | None = None,
+) -> tuple[PatientLevel | None, str | None]:
+    """The patient level, or None and the reason as a clause ("no patient is known, ..."); arguments as in `join_images`.
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
+    known = join_images(probabilities_NK, target_N, patients, rule=rule, positive=positive)
+    reason = _why_not(known)
     if reason:
         return None, reason
-    means_PK = _means(probabilities, patient, num_patients=len(names))
-    target_P = np.zeros(len(names), dtype=np.int64)
-    target_P[patient] = target
-    kept = np.flatnonzero(~is_mixed_P)
+    kept = np.flatnonzero(known.target_P != MIXED)
     level = PatientLevel(
-        probabilities_PK=means_PK[kept],
-        target_P=target_P[kept],
-        patients=[names[p] for p in kept],
-        num_images=int((~is_mixed_P)[patient].sum()),
-        num_mixed=int(is_mixed_P.sum()),
-        num_images_alone=int((~is_known_N).sum()),
+        probabilities_PK=known.probabilities_PK[kept],
+        target_P=known.target_P[kept],
+        patients=[known.names[p] for p in kept],
+        num_images=int(known.num_images_P[kept].sum()),
+        num_mixed=len(known.names) - len(kept),
+        num_images_alone=len(target_N) - int(known.num_images_P.sum()),
     )
     return level, None
 
 
-def _is_mixed(patient: Ints, target: Ints, *, num_patients: int) -> np.ndarray:
-    lowest = np.full(num_patients, np.iinfo(np.int64).max)
-    highest = np.full(num_patients, -1)
-    np.minimum.at(lowest, patient, target)
-    np.maximum.at(highest, patient, target)
-    return lowest != highest
+def positive_of(class_names: Sequence[str], wanted: str | None) -> int | None:
+    """Number of the class that one image is enough for; None if there is none.
+
+    Args:
+        class_names: of the run.
+        wanted: its name; "auto" for the one beside a class that means nothing (no_tumor, normal, healthy, negative ...);
+            None for none.
+
+    Raises:
+        ValueError: if there are not two classes, the name is not among them, or "auto" finds no negative one.
+    """
+    if wanted is None:
+        return None
+    if len(class_names) != 2:
+        raise ValueError(f"it goes with two classes, and there are {len(class_names)}: {', '.join(class_names)}")
+    if wanted != "auto" and wanted in class_names:
+        return list(class_names).index(wanted)
+    negative = [
+        k for k, name in enumerate(class_names) if name.lower().replace(" ", "_").replace("-", "_") in NEGATIVE_WORDS
+    ]
+    if wanted == "auto" and len(negative) == 1:
+        return 1 - negative[0]
+    told = "which of them means 'nothing' cannot be told" if wanted == "auto" else f"'{wanted}' is none of them"
+    raise ValueError(f"the classes are {class_names[0]} and {class_names[1]}, and {told}; name one of them")
 
 
-def _why_not(*, num_images: int, num_patients: int, num_mixed: int) -> str | None:
+def _class_of(target_n: Ints, positive: int | None) -> int:
+    if positive is not None and (target_n == positive).any():
+        return positive
+    return int(target_n[0]) if (target_n == target_n[0]).all() else MIXED
+
+
+def _why_not(known: Patients) -> str | None:
+    num_patients, num_mixed = len(known.names), int((known.target_P == MIXED).sum())
+    if num_patients == 0:
+        return "no patient is known, so that images cannot be joined"
     if num_patients == 1:
         return "all images are of one patient"
-    if num_patients == num_images:
+    if num_patients == known.num_images_P.sum():
         return "every patient has a single image, so that the patient level is the image level"
     if num_mixed > MAX_MIXED_SHARE * num_patients:
         return f"{num_mixed} of {num_patients} patients have images of several classes and so no class of their own"
     return "only one patient has images of a single class" if num_patients - num_mixed < 2 else None
-
-
-def _means(values_NK: Floats, patient: Ints, *, num_patients: int) -> Floats:
-    sums_PK = np.zeros((num_patients, values_NK.shape[1]))
-    np.add.at(sums_PK, patient, values_NK)
-    return sums_PK / np.bincount(patient, minlength=num_patients)[:, None]

@@ -107,7 +107,7 @@ def _timed(run: Run, stage: str) -> Iterator[None]:
 
 def _refuse_other_settings(config: Config, run: Run) -> None:
     former = {key: value for key, value in run.config.items() if key != "facts"}
-    changed = _differences({key: value for key, value in config.items() if key != "facts"}, former)
+    changed = differences({key: value for key, value in config.items() if key != "facts"}, former)
     if changed:
         raise RunError(
             f"{run.folder} was started with other settings:\n"
@@ -116,10 +116,11 @@ def _refuse_other_settings(config: Config, run: Run) -> None:
         )
 
 
-def _differences(new: object, old: object, where: str = "") -> list[str]:
+def differences(new: object, old: object, where: str = "") -> list[str]:
+    """A line for every value in which two nested dictionaries differ, with the path of its setting."""
     if isinstance(new, dict) and isinstance(old, dict):
         keys = sorted({*new, *old})
-        return [line for key in keys for line in _differences(new.get(key), old.get(key), f"{where}.{key}".strip("."))]
+        return [line for key in keys for line in differences(new.get(key), old.get(key), f"{where}.{key}".strip("."))]
     return [] if new == old else [f"{where}: was {old!r}, now {new!r}"]
 
 

@@ -59,6 +59,7 @@ def decode(config: Config, *, accelerator: str) -> Listed:
             folder=Path(config["paths"]["cache"]),
             fingerprint=source.fingerprint(),
             progress=advance,
+            max_bytes=int(loader.max_cache_gib * 2**30),
         )
     _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
     kept = [records[i] for i in images.kept]

@@ -12,7 +12,8 @@ from scanlens.data.audit_plan import AuditPlan
 from scanlens.data.duplicates import NearDuplicates, near_duplicate_groups
 from scanlens.data.image_facts import FACTS
 from scanlens.data.leaks import copies
-from scanlens.data.splits import SplitPlan, SplitTable, make_splits
+from scanlens.data.split_table import SplitTable
+from scanlens.data.splits import SplitPlan, make_splits
 from scanlens.pipeline.decode import Listed
 from scanlens.runs import Config
 
@@ -47,7 +48,7 @@ def divide(config: Config, listed: Listed) -> Division:
     is_blank_N = np.asarray(facts[:, FACTS.index("low")] == facts[:, FACTS.index("high")])
     copy_N = copies(np.asarray(listed.images.pixel_hashes), is_blank_N=is_blank_N)
     by_near = plan.by == "near_duplicates" or (
-        plan.by == "auto" and not patients_known and _tells_apart(listed) and audit.on_leak == "fix"
+        plan.by in ("auto", "site") and not patients_known and _tells_apart(listed) and audit.on_leak == "fix"
     )
     near = near_duplicate_groups(listed.images.thumbnails) if by_near or _is_wanted(audit, listed) else None
     overrides = _overrides(plan, audit, patients_known=patients_known)
@@ -57,7 +58,7 @@ def divide(config: Config, listed: Listed) -> Division:
         return Division(make_splits(listed.records, plan=plan, seed=config["seed"]), copy_N, near, overrides)
     groups = {record.id: number for record, number in zip(listed.records, near.group_N.tolist(), strict=True)}
     table = make_splits(listed.records, plan=plan, seed=config["seed"], groups=groups)
-    return Division(SplitTable(table.rows, table.notes + near.notes), copy_N, near, overrides)
+    return Division(replace(table, notes=table.notes + near.notes), copy_N, near, overrides)
 
 
 def _tells_apart(listed: Listed) -> bool:

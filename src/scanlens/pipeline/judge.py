@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import pytorch_lightning as pl
 
 from scanlens.callbacks.case_choice import choose_classified, choose_scored
@@ -24,6 +23,7 @@ from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
+from scanlens.pipeline.patients import PatientPlan, patient_plan, read_predicted, write_patients
 from scanlens.runs import Config, Run
 from scanlens.tasks.reconstruction import OUTPUT_NAMES
 
@@ -66,6 +66,7 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 group_of={int(row["index"]): row["group"] for row in run.split_rows},
                 class_names=names,
                 read=data.image_and_mask,
+                place_of=run.place_of,
                 note=_note(names),
                 seed=run.config["seed"],
             )
@@ -82,12 +83,16 @@ def _note(class_names: list[str] | None) -> str:
 def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     """The contents of evaluation.json."""
     is_reconstruction = run.facts["task"] == "reconstruction"
-    judged = _reconstruction(run, splits) if is_reconstruction else _classification(run, splits)
+    plan = None if is_reconstruction else patient_plan(run)
+    judged = _reconstruction(run, splits) if plan is None else _classification(run, splits, plan)
     return {
         "schema_version": 1,
         "task": run.facts["task"],
         "class_names": run.facts["class_names"],
         "splits": judged,
+        "patient_rule": None
+        if plan is None
+        else plan.as_dict(run.facts["class_names"], noun="slice" if run.place_of else "image"),
         "best_epoch": best_epoch(run),
         "monitor": {"name": run.facts["monitor"]["name"], "value": best_value(run)},
         "localization": _localization(run),
@@ -95,19 +100,21 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     }
 
 
-def _classification(run: Run, splits: list[str]) -> Config:
-    names = run.facts["class_names"]
+def _classification(run: Run, splits: list[str], plan: PatientPlan) -> Config:
     judged = {}
     for split in splits:
-        rows = read_csv(run.predictions / f"{split}.csv")
+        found = read_predicted(run, split)
+        write_patients(run, split, found, plan)
         judged[split] = evaluate_classification(
-            np.array([[float(row[f"prob_{name}"]) for name in names] for row in rows]),
-            np.array([names.index(row["target"]) for row in rows]),
-            class_names=names,
-            patients=[row["patient"] or None for row in rows],
-            groups=_groups(run, rows),
+            found.probabilities_NK,
+            found.target_N,
+            class_names=run.facts["class_names"],
+            patients=found.patients,
+            groups=_groups(run, found.rows),
             seed=run.config["seed"],
             num_resamples=run.config["callbacks"]["bootstrap_resamples"],
+            patient_rule=plan.choice.rule,
+            positive=plan.positive,
         )
     return judged
 

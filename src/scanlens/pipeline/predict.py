@@ -1,35 +1,46 @@
-"""New images judged by a finished run: its folder alone is needed."""
+"""New images and volumes judged by a finished run: its folder alone is needed."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from scanlens.callbacks.case_maps import explain_cases, write_case_map
 from scanlens.config import build
-from scanlens.data.image_io import read_image
 from scanlens.data.preprocess import Preprocess
-from scanlens.data.sources.listing import IMAGE_EXTENSIONS, files_below, is_image_name
 from scanlens.errors import ImageError, RunError
+from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.files import write_csv
 from scanlens.models.base import Network
+from scanlens.pipeline.intake import Intake, NewImage
+from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
+from scanlens.pipeline.patients import rule_of
 from scanlens.report.pictures import display_scale, scan_png
 from scanlens.runs import Run, load_run
 
 log = logging.getLogger(__name__)
+BATCH = 32
+PLACE = ("case", "file", "patient", "volume", "slice")
 
 
-def predict(run_dir: Path, paths: Sequence[Path]) -> Path:
-    """Judge image files, or all images below folders, and write `new/<time>/predictions.csv` into the run folder.
+def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
+    """Judge pictures and volumes, or all below folders, and write tables and maps into `new/<time>` of the run folder.
 
-    Each readable image gets a row with its number, file name and a probability per class, its scan and its map. What cannot be
-    read gets a row with the reason; if nothing can be read, that is an error. The preprocessing is the one that the run was trained with.
+    `predictions.csv` has a row for each picture and each slice, with a probability per class, or the reason why it cannot be
+    read; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
+    patients. Volumes are read, and all is preprocessed, as in training. If nothing can be read, that is an error.
+
+    Args:
+        run_dir: folder of a finished run.
+        paths: files or folders.
+        num_mapped: of each volume so many slices get a scan and a map: those with the highest probability of the class that
+            its patient is predicted to be, which is the class that is explained. Pictures always get them.
 
     Returns:
         The folder that was written.
@@ -42,22 +53,31 @@ def predict(run_dir: Path, paths: Sequence[Path]) -> Path:
         raise RunError(
             f"{run.folder} holds an autoencoder, which has no classes to predict. Give the run of a classifier."
         )
-    files = _image_files(paths)
-    images, rows = _read_all(run, files)
+    names, (rule, positive) = run.facts["class_names"], _rule(run)
+    intake, preprocess = Intake(run.config["data"], run.facts["color"]), Preprocess(**run.facts["preprocess"])
+    judged = _judge(network, intake.images(paths), preprocess)
+    patients = join_images_of(judged, rule, positive=positive)
     folder = _new_folder(run.folder / "new")
-    if images:
-        probabilities = _probabilities(network, images)
-        for place, row in enumerate(row for row in rows if not row["reason"]):
-            row |= _verdict(probabilities[place], run.facts["class_names"])
-        _write_maps(run, network, images, [row for row in rows if not row["reason"]], folder)
-    names = [f"prob_{name}" for name in run.facts["class_names"]]
-    write_csv(folder / "predictions.csv", ["case", "file", "predicted", *names, "reason"], rows)
-    for row in rows:
-        log.info("%s", _line(row))
+    columns = ["predicted", *(f"prob_{name}" for name in names)]
+    write_csv(folder / "predictions.csv", [*PLACE, *columns, "reason"], [one.row(names) for one in judged])
+    if patients:
+        counted = ["patient", "num_images", "num_unreadable"]
+        write_csv(folder / "patients.csv", [*counted, *columns, "reason"], [one.row(names) for one in patients])
+    _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
+    _tell(intake.notes, judged, patients, names, rule)
     log.info("\nwritten to %s\nFor research, not for diagnosis.", folder)
-    if not images:
-        raise RunError(f"none of {len(rows)} images can be read; the reasons are in {folder / 'predictions.csv'}.")
+    if all(one.reason for one in judged):
+        raise RunError(f"none of {len(judged)} images can be read; the reasons are in {folder / 'predictions.csv'}.")
     return folder
+
+
+def _rule(run: Run) -> tuple[PatientRule, int | None]:
+    """How images become patients; the mean where the run is of a version that chose nothing."""
+    try:
+        judged = json.loads(run.evaluation_file.read_text(encoding="utf-8")) if run.evaluation_file.is_file() else {}
+        return rule_of(judged, run.facts["class_names"])
+    except (ValueError, AttributeError, TypeError) as error:
+        raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
 
 
 def _new_folder(above: Path) -> Path:
@@ -74,58 +94,53 @@ def _new_folder(above: Path) -> Path:
     raise RunError(f"{above} holds a thousand folders of this second; try again.")
 
 
-def _image_files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """(name below the folder that was given, file) of every image; links that lead out of a folder are not followed."""
-    found: list[tuple[str, Path]] = []
-    notes: list[str] = []
-    for path in paths:
-        if path.is_dir():
-            below = files_below(path, notes=notes)
-            found += [(name, path / name) for name in below if is_image_name(name, IMAGE_EXTENSIONS)]
-        elif path.exists():
-            found.append((path.name, path))
-        else:
-            raise RunError(
-                f"there is no file or folder {path}. Give path=IMAGE or path=FOLDER, several times if needed."
-            )
-    if not found:
-        raise RunError(f"no images ({', '.join(IMAGE_EXTENSIONS)}) below {', '.join(map(str, paths))}.")
-    for note in notes:
-        log.warning("%s", note)
-    return found
-
-
-def _read_all(run: Run, files: Sequence[tuple[str, Path]]) -> tuple[list[torch.Tensor], list[dict[str, Any]]]:
-    preprocess = Preprocess(**run.facts["preprocess"])
-    images: list[torch.Tensor] = []
-    rows: list[dict[str, Any]] = []
-    for number, (name, file) in enumerate(files):
-        row = {"case": f"new-{number:05d}", "file": name, "reason": ""}
+def _judge(network: Network, images: Iterable[NewImage], preprocess: Preprocess) -> list[Judged]:
+    """Every image in its order; pixels are kept for one batch only."""
+    judged: list[Judged] = []
+    waiting: list[tuple[Judged, Tensor]] = []
+    for number, image in enumerate(images):
+        one = Judged(f"new-{number:05d}", image)
+        judged.append(one)
         try:
-            images.append(torch.from_numpy(preprocess(read_image(file, color=run.facts["color"]))))
+            waiting.append((one, _prepared(image, preprocess)))
         except ImageError as error:
-            row["reason"] = str(error)
-        rows.append(row)
-    return images, rows
+            one.reason = str(error)
+        if len(waiting) == BATCH:
+            _fill(network, waiting)
+            waiting = []
+    if waiting:
+        _fill(network, waiting)
+    return judged
 
 
-def _probabilities(network: Network, images: Sequence[torch.Tensor]) -> np.ndarray:
+def _prepared(image: NewImage, preprocess: Preprocess) -> Tensor:
+    return torch.from_numpy(preprocess(image.read()))
+
+
+def _fill(network: Network, waiting: Sequence[tuple[Judged, Tensor]]) -> None:
     with torch.inference_mode():
-        batches = [network(torch.stack(list(images[i : i + 32]))).softmax(dim=1) for i in range(0, len(images), 32)]
-    return torch.cat(batches).numpy()
+        probabilities_BK = network(torch.stack([x_CHW for _, x_CHW in waiting])).double().softmax(dim=1).numpy()
+    for (one, _), probabilities_K in zip(waiting, probabilities_BK, strict=True):
+        one.probabilities_K = probabilities_K
 
 
-def _verdict(probabilities_K: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    named = {f"prob_{name}": f"{p:.6f}" for name, p in zip(class_names, probabilities_K.tolist(), strict=True)}
-    return {"predicted": class_names[int(probabilities_K.argmax())], **named}
+def _mapped(judged: Sequence[Judged], patients: Sequence[NewPatient], num: int) -> list[tuple[Judged, int]]:
+    """What gets a map, with the number of the class that is explained."""
+    alone = [one for one in judged if one.image.unit is None]
+    chosen = [(one, int(one.probabilities_K.argmax())) for one in alone if one.probabilities_K is not None]
+    for patient in patients:
+        if patient.probabilities_K is not None:
+            chosen += [(one, int(patient.probabilities_K.argmax())) for one in patient.telling(num)]
+    return sorted(chosen, key=lambda pair: pair[0].case)
 
 
 def _write_maps(
-    run: Run, network: Network, images: Sequence[torch.Tensor], rows: Sequence[dict[str, Any]], folder: Path
+    run: Run, network: Network, preprocess: Preprocess, chosen: Sequence[tuple[Judged, int]], folder: Path
 ) -> None:
-    names = run.facts["class_names"]
-    targets = [names.index(row["predicted"]) for row in rows]
-    cases = [row["case"] for row in rows]
+    if not chosen:
+        return
+    images = [_prepared(one.image, preprocess) for one, _ in chosen]
+    cases, targets = [one.case for one, _ in chosen], [target for _, target in chosen]
     for explainer in build(run.config["explain"]).explainers_for(network):
         maps = explain_cases(explainer, network, range(len(images)), cases, targets, lambda i: (images[i], None))
         scale = display_scale([found.map_HW for found in maps])
@@ -134,7 +149,25 @@ def _write_maps(
             scan_png(found.scan, folder / f"{found.case}_scan.png")
 
 
-def _line(row: dict[str, Any]) -> str:
-    if row["reason"]:
-        return f"{row['case']}  {row['file']}: not readable: {row['reason']}"
-    return f"{row['case']}  {row['file']}: {row['predicted']} ({float(row['prob_' + row['predicted']]):.2f})"
+def _tell(
+    notes: Sequence[str],
+    judged: Sequence[Judged],
+    patients: Sequence[NewPatient],
+    names: Sequence[str],
+    rule: PatientRule,
+) -> None:
+    """A line for each picture, each patient or volume, and each image that cannot be read."""
+    for note in notes:
+        log.warning("%s", note)
+    for one in judged:
+        if one.reason:
+            log.info("%s  %s: not readable: %s", one.case, one.image.file, one.reason)
+        elif not one.image.volume:
+            log.info("%s  %s: %s", one.case, one.image.file, _said(one.row(names)))
+    for patient in patients:
+        if patient.read:
+            log.info("%s: %s, %s of %d", patient.name, _said(patient.row(names)), rule.words(), len(patient.read))
+
+
+def _said(row: dict[str, str]) -> str:
+    return f"{row['predicted']} ({float(row['prob_' + row['predicted']]):.2f})"

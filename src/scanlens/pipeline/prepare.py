@@ -14,15 +14,17 @@ import pytorch_lightning as pl
 
 from scanlens import provenance
 from scanlens.config import build, freeze
-from scanlens.data.splits import SplitTable
+from scanlens.data.split_table import SplitTable
+from scanlens.data.thin_classes import counted_class, how_to_do_without
 from scanlens.errors import ConfigError, DataError, did_you_mean
-from scanlens.files import write_json
+from scanlens.files import write_csv, write_json
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage import check_lineage
+from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.report.audit import warnings as audit_warnings
 from scanlens.runs import Config, Run
@@ -68,6 +70,8 @@ def prepare(config: Config, run: Run) -> None:
     save_weights(run.initial_weights_file, network)
     write_quarantine(run, listed)
     table.write(run.split_file)
+    if places := places_in_volumes(listed.records):
+        write_csv(run.volumes_file, list(places[0]), places)
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)
     freeze(config | {"facts": facts}, run.folder)
@@ -84,6 +88,8 @@ def _facts(config: Config, listed: Listed, table: SplitTable, hardware: Config) 
     counts: dict[str, dict[str, int]] = {split: _counts(by_split[split], names) for split in SPLITS}
     task = "reconstruction" if is_reconstruction(config) else "classification"
     _check_classes(config, names, counts, task)
+    if task == "classification":
+        _check_learnable(table, counts["train"])
     mean, std = channel_statistics(listed.images.images, [row.index for row in by_split["train"]])
     patients_known = all(row.patient for row in rows)
     monitor, without_validation = _monitor(config, counts["val"])
@@ -173,11 +179,28 @@ def _check_classes(config: Config, names: Sequence[str], counts: Mapping[str, Ma
         raise DataError(
             f"classification needs two classes, found {list(names)}. Use model=autoencoder for one kind of image."
         )
-    empty = [name for name in names if counts["train"][name] == 0]
+    positive_class(config, names)
+
+
+def _check_learnable(table: SplitTable, train_counts: Mapping[str, int]) -> None:
+    """Every class can be trained on, in this run and in all folds of its cross-validation."""
+    empty = [name for name, count in train_counts.items() if count == 0]
     if empty:
         raise DataError(
-            f"no training image of {', '.join(repr(n) for n in empty)} (training images per class: {counts['train']}). "
-            "Add patients of that class, change split.fractions, or leave the class out with data.class_names."
+            "\n".join(
+                f"no training image of '{name}'. {counted_class(table.rows, name)}. "
+                f"{how_to_do_without(table.rows, name)}"
+                for name in empty
+            )
+        )
+    if table.untrained:
+        raise DataError(
+            "\n".join(
+                f"{counted_class(table.rows, name)}: too few for this cross-validation, in which "
+                f"{'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))} would have no training image of it. "
+                f"{how_to_do_without(table.rows, name)}"
+                for name, folds in table.untrained.items()
+            )
         )
 
 

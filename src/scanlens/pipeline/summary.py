@@ -13,7 +13,7 @@ def chosen_lines(config: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     lines = [
         ("data", _data(config, facts)),
         ("classes", _classes(facts)),
-        ("split", _split(facts)),
+        ("split", _split(config, facts)),
         ("images", _images(facts)),
         ("augment", _augment(config)),
         ("balance", _balance(config)),
@@ -45,12 +45,14 @@ def _data(config: dict[str, Any], facts: dict[str, Any]) -> str:
     return f"{name}: {sum(facts['num_images'].values())} images{bad}{built_in}"
 
 
-def _split(facts: dict[str, Any]) -> str:
+def _split(config: dict[str, Any], facts: dict[str, Any]) -> str:
     parts = []
     for split, num in facts["num_images"].items():
         patients = facts["num_patients"][split]
         parts.append(f"{split} {num}" + (f" of {patients} patients" if patients is not None else ""))
-    return f"{', '.join(parts)}; kept together: {facts['groups']}"
+    plan = build(config["split"])
+    fold = f"fold {plan.fold} of 0 to {plan.folds - 1}: " if plan.folds is not None else ""
+    return f"{fold}{', '.join(parts)}; kept together: {facts['groups']}"
 
 
 def _images(facts: dict[str, Any]) -> str:

@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError, features
 
 from scanlens.errors import RunError
 from scanlens.report.charts import color_bar
 from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
 from scanlens.report.pictures import enlargement
+from scanlens.report.profiles import profile_svg
 from scanlens.report.words import NOT_ASSESSED, number, percent, significant, without_paths
 
 _CASE = re.compile(r"(train|val|test)-\d{1,9}")
@@ -137,6 +139,7 @@ def _case(run: RunFolder, one: dict[str, Any], place: int) -> dict[str, Any]:
         "predicted": str(one.get("predicted") or NOT_ASSESSED),
         "explained": str(one.get("explained") or ""),
         "probabilities": _probabilities(run, one),
+        "profile": Markup(svg) if (svg := profile_svg(mapping(one.get("profile")), name=f"profile-{place}")) else None,
         "scan": picture(folder, one.get("scan")),
         "resolution": resolution(run),
         "maps": [_map(run, mapping(entry), share) for entry in sequence(one.get("maps"))],

@@ -21,6 +21,7 @@ from scanlens.errors import RunError
 MAX_FILE_MIB = 256
 SCHEMA_VERSION = 1
 AUDIT_VERSION = 1
+FOLDS_VERSION = 1
 Row = dict[str, str]
 
 
@@ -108,14 +109,23 @@ def read_audit(run_dir: Path) -> dict[str, Any] | None:
         RunError: if it cannot be understood.
     """
     path = run_dir / "audit.json"
-    if not path.is_file():
-        return None
+    return _versioned(path, AUDIT_VERSION, remedy="Audit the data again with this version.") if path.is_file() else None
+
+
+def read_folds_file(folder: Path) -> dict[str, Any]:
+    """The contents of folds.json.
+
+    Raises:
+        RunError: if it is missing or cannot be understood.
+    """
+    return _versioned(folder / "folds.json", FOLDS_VERSION, remedy="Gather the folds again with this version.")
+
+
+def _versioned(path: Path, expected: int, *, remedy: str) -> dict[str, Any]:
     content = _required_json(path)
     version = content.get("schema_version")
-    if version != AUDIT_VERSION:
-        raise RunError(
-            f"{path}: expected schema_version {AUDIT_VERSION}, got {version!r}. Audit the data again with this version."
-        )
+    if version != expected:
+        raise RunError(f"{path}: expected schema_version {expected}, got {version!r}. {remedy}")
     return content
 
 

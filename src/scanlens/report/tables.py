@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.patients import patient_rule
 from scanlens.report.sentences import baseline, localization, rebuilt
 from scanlens.report.words import (
     NOT_ASSESSED,
@@ -83,6 +84,8 @@ def metric_table(run: RunFolder) -> dict[str, Any]:
         for (head, _), one in zip(heads, row["cells"], strict=True)
         if one["remark"]
     ]
+    if said := patient_rule(run):
+        notes.insert(0, said)
     if not patient:
         notes.append(
             f"Per patient: {NOT_ASSESSED}" + (f", {test['patient_reason']}" if test.get("patient_reason") else "") + "."

@@ -1,16 +1,6 @@
-"""Slices of NIfTI volumes as images, with the orientation, spacing and window of their volume.
+"""Slices of NIfTI volumes as images; how they lie and which are kept, `volume_slices` says.
 
-How a slice is shown (the radiological convention):
-
-| axis | index grows toward | first row | last row | first column | last column |
-|---|---|---|---|---|---|
-| axial | superior | anterior | posterior | patient's right | patient's left |
-| coronal | anterior | superior | inferior | patient's right | patient's left |
-| sagittal | patient's right | superior | inferior | anterior | posterior |
-
-so the patient's right is on the viewer's left of axial and coronal slices.
-
-Legend of axes: X right, Y anterior, Z superior; H rows, W columns.
+Legend of axes: H rows, W columns.
 """
 
 from __future__ import annotations
@@ -18,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -31,31 +20,14 @@ from scanlens.data.sources.listing import existing_root, files_below, fingerprin
 from scanlens.data.sources.patients import patients_of
 from scanlens.data.sources.sidecars import read_sidecar
 from scanlens.data.sources.volume_labels import labeled_layout, volume_stem
-from scanlens.data.volumes import (
-    RecentlyUsed,
-    VolumeHeader,
-    content_shares,
-    lie_apart,
-    read_header,
-    read_voxels,
-    robust_window,
-)
-from scanlens.errors import ConfigError, DataError, ImageError, did_you_mean
+from scanlens.data.volume_slices import Slices, Volume, VolumeSlicer, as_shown
+from scanlens.data.volumes import RecentlyUsed, VolumeHeader, lie_apart, read_voxels
+from scanlens.errors import DataError, ImageError
 from scanlens.types import Color, RawImage, Record
 
 logger = logging.getLogger(__name__)
 
-_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # place in (X, Y, Z)
 _NUM_THREADS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Volume:
-    """Voxels (X, Y, Z) in RAS+ order, and the window that all slices share."""
-
-    voxels: NDArray[Any]
-    window: tuple[float, float]
-    spacing_mm: tuple[float, float, float]
 
 
 class NiftiSource:
@@ -71,9 +43,9 @@ class NiftiSource:
         get_it_from: where the data set can be had, for the message when it is absent.
         class_names: the classes to use, in the order of the class index; volumes of others are left out. None: all
             that are found, sorted.
-        labels: {file, by, key, label}: a table below the root whose column `key` holds the relative name of a volume
+        labels: {file, by, key, label, meta}: a table below the root whose column `key` holds the relative name of a volume
             (with or without .nii.gz) if `by` is file (the default), or a patient if it is patient, and whose column
-            `label` holds the class. None: class folders.
+            `label` holds the class; `meta` are further columns to keep, such as [site]. None: class folders.
         given_splits: folder name to train, val or test. None: with class folders those above them called train,
             test and the like; with `labels` none. {}: no folder is a split.
         patients: {file, path, patient, meta}: table of who the patient of a volume is (`path`: relative name); goes
@@ -109,7 +81,7 @@ class NiftiSource:
         about: str = "",
         get_it_from: str = "",
         class_names: list[str] | None = None,
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str | list[str]] | None = None,
         given_splits: dict[str, str] | None = None,
         patients: dict[str, str | list[str]] | None = None,
         patient_pattern: str | None = None,
@@ -126,15 +98,21 @@ class NiftiSource:
         max_pixels: int = 64_000_000,
     ) -> None:
         settings = {key: value for key, value in locals().items() if key not in ("self", "root", "__class__")}
-        self._range = _checked_range(slice_range, axis=axis, every=every, min_content=min_content, frame=frame)
+        self._slicer = VolumeSlicer(
+            axis=axis,
+            every=every,
+            slice_range=slice_range,
+            min_content=min_content,
+            frame=frame,
+            max_voxels=max_voxels,
+            max_pixels=max_pixels,
+        )
         self.root = existing_root(root, name=name, get_it_from=get_it_from)
         self.name, self.about = name, about
         self.sides_matter, self.look_for_duplicates = sides_matter, look_for_duplicates
         self.notes: list[str] = []
-        self._axis_name, self._axis, self._every, self._min_content = axis, _AXES[axis], every, min_content
-        self._frame, self._max_voxels, self._max_pixels = frame, max_voxels, max_pixels
         self._settings = settings
-        self._volumes: RecentlyUsed[_Volume] = RecentlyUsed(self._load)
+        self._volumes: RecentlyUsed[Volume] = RecentlyUsed(lambda each: self._slicer.load(self.root / each))
         self._masks: RecentlyUsed[NDArray[np.uint8]] = RecentlyUsed(self._load_mask)
         found = [each for each in files_below(self.root, notes=self.notes) if volume_stem(each) is not None]
         volumes, self._mask_of, mask_notes = _pair_masks(found, mask_suffix)
@@ -144,9 +122,10 @@ class NiftiSource:
                 f"{name}: no .nii or .nii.gz file was found under {self.root}. {' '.join(self.notes)}".rstrip()
             )
         tables, patient_of, meta_of = self._patients(volumes, patients, patient_pattern, patient_from)
-        layout, label_file = labeled_layout(
+        layout, label_file, label_meta = labeled_layout(
             volumes, patient_of, labels, class_names, given_splits, name=name, root=self.root
         )
+        meta_of = {each: {**label_meta.get(each, {}), **meta_of.get(each, {})} for each in volumes}
         self.notes += layout.notes
         self.class_names = layout.class_names
         self._tables = tables + ([label_file] if label_file is not None else [])
@@ -173,10 +152,7 @@ class NiftiSource:
             ImageError: the volume cannot be read.
         """
         name, index = self._known(record)
-        volume = self._volumes.get(name)
-        pixels_HW = as_shown(volume.voxels, self._axis, index)
-        height_mm, width_mm = _in_plane(volume.spacing_mm, self._axis)
-        return RawImage(pixels_HW, "gray", volume.window, (height_mm, width_mm), is_windowed=True)
+        return self._slicer.image(self._volumes.get(name), index)
 
     def read_mask(self, record: Record) -> NDArray[np.uint8] | None:
         """The lesion in one slice, (H, W) of 0 and 1; None if the volume has no mask.
@@ -185,7 +161,7 @@ class NiftiSource:
             ImageError: the mask cannot be read.
         """
         name, index = self._known(record)
-        return as_shown(self._masks.get(name), self._axis, index) if name in self._mask_of else None
+        return as_shown(self._masks.get(name), self._slicer.axis, index) if name in self._mask_of else None
 
     def fingerprint(self) -> str:
         """sha256 that changes with any volume, mask, table or setting; where the folder lies does not matter."""
@@ -227,7 +203,7 @@ class NiftiSource:
     ) -> list[Record]:
         """Records of all volumes; `_bad` and `_place_of` are filled."""
         names = list(layout.places)
-        if self._min_content > 0:
+        if self._slicer.min_content > 0:
             logger.info("looking through %d volumes for empty slices", len(names))
         with ThreadPoolExecutor(_NUM_THREADS) as pool:
             slices = list(pool.map(self._slices, names))
@@ -244,12 +220,14 @@ class NiftiSource:
             num_empty += not found.kept
             num_unplaced += not found.is_placed
             for index in found.kept:
-                slice_id = f"{name}#{self._axis_name[0]}{index:04d}"
+                slice_id = f"{name}#{self._slicer.axis_name[0]}{index:04d}"
                 self._place_of[slice_id] = (name, index)
-                meta: dict[str, str | int | float] = {**meta_of.get(name, {}), "slice": index}
+                meta: dict[str, str | int | float] = {**meta_of.get(name, {}), "volume": name, "slice": index}
                 records.append(Record(id=slice_id, path=str(self.root / slice_id), meta=meta, **common))
         if num_dropped:
-            self.notes.append(f"{num_dropped} slices were left out as empty (data.min_content={self._min_content:g}).")
+            self.notes.append(
+                f"{num_dropped} slices were left out as empty (data.min_content={self._slicer.min_content:g})."
+            )
         if num_empty:
             self.notes.append(f"{num_empty} volumes have no slice that is kept.")
         if num_unplaced:
@@ -259,34 +237,18 @@ class NiftiSource:
             )
         return records
 
-    def _slices(self, name: str) -> _Slices | str:
+    def _slices(self, name: str) -> Slices | str:
         """The slices of one volume that are kept, or why it cannot be used."""
         try:
-            header = self._header(name)
+            header = self._slicer.header(self.root / name)
             if name in self._mask_of:
                 self._check_mask(name, header)
-            count = header.shape[self._axis]
-            low, high = self._range
-            inside = [index for index in range(count) if low <= (index + 0.5) / count <= high][:: self._every]
-            if self._min_content <= 0 or not inside:
-                return _Slices(inside, 0, header.is_placed)
-            volume = self._load(name)
+            return self._slicer.slices(header)
         except ImageError as error:
             return str(error)
-        shares_N = content_shares(volume.voxels, volume.window, axis=self._axis)
-        kept = [index for index in inside if shares_N[index] >= self._min_content]
-        return _Slices(kept, len(inside) - len(kept), header.is_placed)
-
-    def _header(self, name: str, *, frame: int | None = None) -> VolumeHeader:
-        frame = self._frame if frame is None else frame
-        header = read_header(self.root / name, frame=frame, max_voxels=self._max_voxels)
-        height, width = (length for place, length in enumerate(header.shape) if place != self._axis)
-        if height * width > self._max_pixels:
-            raise ImageError(f"its slices have {height} x {width} pixels, over the limit of {self._max_pixels}")
-        return header
 
     def _mask_header(self, name: str) -> VolumeHeader:
-        return self._header(self._mask_of[name], frame=0)
+        return self._slicer.header(self.root / self._mask_of[name], frame=0)
 
     def _check_mask(self, name: str, header: VolumeHeader) -> None:
         try:
@@ -298,64 +260,9 @@ class NiftiSource:
         if lie_apart(header, mask):
             raise ImageError("its mask lies elsewhere in space: the affines differ by more than half a voxel")
 
-    def _load(self, name: str) -> _Volume:
-        header = self._header(name)
-        voxels = read_voxels(header, frame=self._frame)
-        return _Volume(voxels, robust_window(voxels), header.spacing_mm)
-
     def _load_mask(self, name: str) -> NDArray[np.uint8]:
         with np.errstate(invalid="ignore"):
             return (read_voxels(self._mask_header(name)) > 0).astype(np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class _Slices:
-    """Slices of one volume.
-
-    Args:
-        kept: their indices.
-        num_dropped: as empty.
-        is_placed: whether the file says how it lies in space.
-    """
-
-    kept: list[int]
-    num_dropped: int
-    is_placed: bool
-
-
-def as_shown(voxels: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
-    """One slice (H, W) of a RAS+ volume (X, Y, Z) as the head of this module says; a copy."""
-    plane = np.moveaxis(voxels, axis, 0)[index]  # (Y, Z), (X, Z) or (X, Y), each growing to right, front, up
-    return np.ascontiguousarray(plane[::-1, ::-1].T)
-
-
-def _in_plane(spacing_mm: tuple[float, float, float], axis: int) -> tuple[float, float]:
-    """(row, column) spacing of a slice."""
-    column, row = (size for place, size in enumerate(spacing_mm) if place != axis)
-    return row, column
-
-
-def _checked_range(
-    slice_range: Sequence[float] | None, *, axis: str, every: int, min_content: float, frame: int
-) -> tuple[float, float]:
-    """First and last share of the extent, after all settings of slices have been looked at."""
-    low, high = (0.0, 1.0) if slice_range is None else (*map(float, slice_range), *(np.nan, np.nan))[:2]
-    mistakes = []
-    if axis not in _AXES:
-        mistakes.append(
-            f"data.axis: axial, coronal or sagittal is expected, '{axis}' came. {did_you_mean(axis, _AXES)}"
-        )
-    if every < 1:
-        mistakes.append(f"data.every: at least 1 is expected, {every} came.")
-    if not 0 <= low < high <= 1 or (slice_range is not None and len(slice_range) != 2):
-        mistakes.append(f"data.slice_range: two rising shares in [0, 1] are expected, {slice_range} came.")
-    if not 0 <= min_content <= 1:
-        mistakes.append(f"data.min_content: a share in [0, 1] is expected, {min_content} came.")
-    if frame < 0:
-        mistakes.append(f"data.frame: 0 or more is expected, {frame} came.")
-    if mistakes:
-        raise ConfigError(mistakes)
-    return low, high
 
 
 def _pair_masks(names: Sequence[str], suffix: str | None) -> tuple[list[str], dict[str, str], list[str]]:

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanlens.data.sources.label_table import chosen_classes, keyed_by, label_mistakes, read_labels
+from scanlens.data.sources.label_table import (
+    Labels,
+    chosen_classes,
+    keyed_by,
+    label_mistakes,
+    read_label_meta,
+    read_labels,
+)
 from scanlens.data.sources.layout import Layout, Place, checked_splits, find_layout, split_of
 from scanlens.errors import ConfigError, DataError
 
@@ -19,32 +26,33 @@ def volume_stem(name: str) -> str | None:
 def labeled_layout(
     volumes: Sequence[str],
     patient_of: Mapping[str, str],
-    labels: Mapping[str, str] | None,
+    labels: Labels | None,
     class_names: Sequence[str] | None,
     given_splits: Mapping[str, str] | None,
     *,
     name: str,
     root: Path,
-) -> tuple[Layout, Path | None]:
-    """Class and split of each volume, from the table or the folders, and the table."""
+) -> tuple[Layout, Path | None, dict[str, dict[str, str]]]:
+    """Class and split of each volume, from the table or the folders; the table; and its further columns by volume."""
     if labels is None:
         found = find_layout(
             volumes, class_names=class_names, class_folders=None, given_splits=given_splits, source=name, root=root
         )
-        return found, None
+        return found, None, {}
     if mistakes := label_mistakes(labels, choices=("file", "patient")):
         raise ConfigError(mistakes)
-    table, by = root / labels["file"], keyed_by(labels)
-    label_of = read_labels(table, labels)
+    table, by = root / str(labels["file"]), keyed_by(labels)
+    label_of, meta_of_key = read_labels(table, labels), read_label_meta(table, labels)
     splits = checked_splits(given_splits) if given_splits is not None else {}
     used: set[str] = set()
-    places = {}
+    places, meta = {}, {}
     for each in volumes:
         keys = [patient_of[each]] if by == "patient" else [each, str(volume_stem(each))]
         key = next((key for key in keys if key in label_of), None)
         used |= {key} if key is not None else set()
+        meta[each] = next((meta_of_key[one] for one in keys if one in meta_of_key), {})
         places[each] = Place(label_of[key] if key is not None else None, split_of(each, splits))
-    return _of_classes(places, class_names, num_unused=len(set(label_of) - used), table=table, by=by), table
+    return _of_classes(places, class_names, num_unused=len(set(label_of) - used), table=table, by=by), table, meta
 
 
 def _of_classes(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scanlens.data.splits import SplitRow, SplitTable
+from scanlens.data.split_table import SplitRow, SplitTable
 from scanlens.errors import DataError, RunError
 from scanlens.models.weights import weights_file
 from scanlens.runs import Config, Run

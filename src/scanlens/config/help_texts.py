@@ -1,0 +1,65 @@
+"""What the commands say of themselves; scanlens train --help is in conf/train.yaml."""
+
+from __future__ import annotations
+
+HELP = """\
+scanlens: train a network on medical images, judge it honestly and explain what it looks at.
+
+  scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
+  scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
+  scanlens folds folds=5 [group=option ...]             a cross-validation: every patient is tested once
+  scanlens report run=outputs/RUN_ID                    write the report page of a run again
+  scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
+  scanlens cache [clear]                                decoded images on disk: list or remove them
+  scanlens --version
+
+For research, not for diagnosis.
+"""
+
+REPORT_HELP = """\
+scanlens report run=outputs/RUN_ID
+
+Write outputs/RUN_ID/report/index.html again from what lies in the run folder; neither torch nor the images are needed.
+"""
+
+PREDICT_HELP = """\
+scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3]
+
+Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
+as in its training. Writes, below outputs/RUN_ID/new,
+  predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read
+  patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
+                    are hashed
+and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
+
+For research, not for diagnosis.
+"""
+
+FOLDS_HELP = """\
+scanlens folds folds=5 [group=option ...] [name=value ...]
+scanlens folds run=outputs/RUN_ID
+
+Train and judge every fold of a cross-validation, then gather them. Every setting of a training command is understood
+(scanlens train --help).
+
+  scanlens folds folds=5 model=lenet data=mri data.root=/my/scans run_id=cv
+  scanlens folds folds=3 split.by=site ...              whole sites go into folds; as many as sites: each left out once
+  scanlens folds folds=5 hydra/launcher=slurm ...       one Slurm job a fold
+  scanlens folds run=outputs/cv                         gather folds that are finished
+
+Each fold is an ordinary run folder, outputs/RUN_ID/0 and so on. The same command with the same run_id goes on: finished
+folds are not repeated, and one that failed does not keep the others from finishing. When all are done it writes, into
+outputs/RUN_ID, folds.json, folds.csv and folds.html: each metric in each fold, mean, standard deviation and range, and
+the judgement of all test predictions together, every image once, with intervals over patients.
+
+For research, not for diagnosis.
+"""
+
+CACHE_HELP = """\
+scanlens cache [path=outputs/.cache]
+scanlens cache clear [older_than=DAYS] [path=outputs/.cache]
+
+List the decoded images that runs share, with size, number of images, last use, and whether a process uses them now.
+clear removes those that none uses (older_than=30: only if not used for 30 days); the next run decodes them again.
+Runs keep the folder below loader.max_cache_gib by themselves.
+"""
