@@ -26,4 +26,6 @@ class LineagePlan:
 
     def __post_init__(self) -> None:
         if self.on_seen not in ON_SEEN:
-            raise ConfigError([f"lineage.on_seen: '{self.on_seen}' is unknown. {did_you_mean(str(self.on_seen), ON_SEEN)}"])
+            raise ConfigError(
+                [f"lineage.on_seen: '{self.on_seen}' is unknown. {did_you_mean(str(self.on_seen), ON_SEEN)}"]
+            )

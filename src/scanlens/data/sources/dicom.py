@@ -14,7 +14,7 @@ from scanlens.data.dicom_files import MAX_BYTES
 from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.dicom_voi import Window
 from scanlens.data.image_io import as_color
-from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices, pseudonym
+from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices
 from scanlens.data.sources.label_table import (
     Labels,
     chosen_classes,
@@ -35,7 +35,8 @@ class DicomSource:
     """Slices of DICOM files of any name below one folder, each frame of a multi-frame file one image.
 
     A record's `meta` says manufacturer and model of the scanner, and the institution as a hash: any may serve as site.
-    Patients are known by a hash of PatientID and IssuerOfPatientID; neither these nor names leave the folder. Slices of a
+    Patients are known by a pseudonym, a hash of PatientID and IssuerOfPatientID under a secret key (see `data.pseudonyms`);
+    neither these nor names leave the folder. Another key gives other pseudonyms, and another split of the same seed. Slices of a
     series follow each other by position along the normal of the slices, else by InstanceNumber (PS3.3 C.7.6.2.1.1).
 
     Args:
@@ -133,12 +134,12 @@ class DicomSource:
         return self._fingerprint
 
     def _record(self, one: Slice, target: str | None) -> Record:
-        meta: dict[str, str | int | float] = {"modality": one.modality, "series": pseudonym(one.keys.get("series", ""))}
+        meta: dict[str, str | int | float] = {"modality": one.modality, "series": one.series}
         meta["position_mm"] = "" if one.position_mm is None else round(one.position_mm, 4)
         meta["spacing_mm"] = "" if one.spacing_mm is None else f"{one.spacing_mm[0]:g} x {one.spacing_mm[1]:g}"
         meta |= {"volume": one.volume, "slice": one.place}
         meta |= {name: one.keys.get(name, "") for name in ("manufacturer", "model")}
-        meta["institution"] = pseudonym(one.keys.get("institution", ""))
+        meta["institution"] = one.institution
         meta |= self._label_meta.get(_key(one, self._label_by), {})
         return Record(
             id=one.id,

@@ -1,92 +1,78 @@
-"""What the starting weights have seen: images that a network was trained on may not judge it later."""
+"""What a network has ever been trained on: images that it was trained on may not judge it later.
+
+A run remembers its training and validation images and patients, and those of the runs that its starting weights come from
+(`lineage.json`; the images also in the header of `weights.safetensors`, so that they travel with it). An image is known
+again by its decoded pixels, whatever it is called. A patient is known by the name that the source gives; such names are
+those of one data set (`data.name`), and an equal one in another data set need not be the same person.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from scanlens.data.split_table import SplitRow, SplitTable
-from scanlens.errors import DataError, RunError
-from scanlens.models.weights import weights_file
-from scanlens.runs import Config, Run
+import numpy as np
+from numpy.typing import NDArray
 
-MAX_ANCESTORS = 20
-_SEEN_BY = {
-    "val": ("train",),
-    "test": ("train", "val"),
-}  # validation images chose the epoch, so they are seen by the test
+from scanlens.pipeline.lineage.memory import ROLES, Generation, Lineage, Role, are_marked
 
 
-def check_lineage(config: Config, table: SplitTable, *, data_fingerprint: str) -> list[str]:
-    """Compare val and test with what the runs that the starting weights come from were trained on.
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Images that may have been seen.
 
     Args:
-        config: of the new run; `model.weights` may name a run folder or a file in one.
-        table: the division of the new run.
-        data_fingerprint: of its images.
-
-    Returns:
-        Warnings for images of another data set that have the same names.
-
-    Raises:
-        DataError: if images, or patients, of this very data set were seen.
+        hashes: of their pixels (`image_facts.pixel_hash`); None for pictures of one gray value, and where there is none.
+        patients: their names as the source gives them; None where unknown.
     """
-    warnings = []
-    for run in _ancestors(config):
-        seen = _seen_again(run, table)
-        if not seen:
-            continue
-        told = (
-            f"{seen} of this run were used for training, or for choosing the epoch, in the run of the starting weights"
-        )
-        if _fingerprint(run) == data_fingerprint:
-            raise DataError(
-                f"{told} ({run.folder.name}), so results would be too good. Divide as that run did: "
-                f"split.file={run.split_file}, or start from other weights."
-            )
-        warnings.append(f"By their names, {told}. If they are the same images, results are too good.")
-    return warnings
+
+    hashes: Sequence[bytes | None]
+    patients: Sequence[str | None]
+
+    def at(self, indices: Sequence[int]) -> Images:
+        """Some of them."""
+        return Images([self.hashes[i] for i in indices], [self.patients[i] for i in indices])
 
 
-def _ancestors(config: Config) -> Iterator[Run]:
-    """The run that the weights come from, the run that its weights came from, and so on."""
-    for _ in range(MAX_ANCESTORS):
-        weights = config.get("model", {}).get("weights")
-        if not isinstance(weights, str) or not Path(weights).expanduser().exists():
-            return
-        run = Run(weights_file(weights).resolve().parent)
-        if run.folder.name == run.checkpoints.name:
-            run = Run(run.folder.parent)
-        if not run.split_file.is_file():
-            return
-        yield run
-        try:
-            config = run.config
-        except RunError:
-            return
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What was seen of N images.
+
+    Args:
+        image_N: whether it is one of the images.
+        patient_N: whether its patient is one of the patients, by name.
+    """
+
+    image_N: NDArray[np.bool_]
+    patient_N: NDArray[np.bool_]
+
+    def words(self) -> list[str]:
+        """ "image", else "patient", else "" for each."""
+        return np.where(self.image_N, "image", np.where(self.patient_N, "patient", "")).tolist()
 
 
-def _seen_again(run: Run, table: SplitTable) -> str:
-    """ "12 test images of 3 patients", or "" if there is none."""
-    parts = []
-    for split, seen_in in _SEEN_BY.items():
-        theirs = [row for row in run.split_rows if row["split"] in seen_in]
-        ids = {row["id"] for row in theirs}
-        patients = {row["patient"] for row in theirs} - {""}
-        ours = [row for row in table.rows if row.split == split and (row.id in ids or row.patient in patients)]
-        if ours:
-            parts.append(f"{len(ours)} {split} images{_of_patients(ours)}")
-    return " and ".join(parts)
+def seen(lineage: Lineage, images: Images, *, roles: Sequence[Role] = ROLES) -> Seen:
+    """Which of the images the weights were trained on, or chosen by, in any of their runs.
+
+    Args:
+        lineage: of the weights; `read_lineage(run.lineage_file)` of a run.
+        images: any, such as new ones.
+        roles: train, and val, which chose the epoch.
+    """
+    found = [seen_by(generation, images, roles=roles) for generation in lineage.generations]
+    nothing_N = np.zeros(len(images.hashes), bool)
+    return Seen(
+        np.any([nothing_N, *(one.image_N for one in found)], axis=0),
+        np.any([nothing_N, *(one.patient_N for one in found)], axis=0),
+    )
 
 
-def _of_patients(rows: Sequence[SplitRow]) -> str:
-    num = len({row.patient for row in rows if row.patient})
-    return f" of {num} patients" if num else ""
-
-
-def _fingerprint(run: Run) -> str | None:
-    try:
-        return json.loads(run.provenance_file.read_text(encoding="utf-8")).get("data_fingerprint")
-    except (OSError, ValueError):
-        return None
+def seen_by(generation: Generation, images: Images, *, roles: Sequence[Role]) -> Seen:
+    """Which of the images one run was trained on."""
+    names = [None if name is None else name.encode() for name in images.patients]
+    image_N, patient_N = np.zeros(len(names), bool), np.zeros(len(names), bool)
+    for memory in (generation.of(role) for role in roles):
+        image_N |= are_marked(images.hashes, memory.images, kind="image", salt=generation.salt)
+        if memory.patients is not None:
+            patient_N |= are_marked(names, memory.patients, kind="patient", salt=generation.salt)
+    return Seen(image_N, patient_N)
