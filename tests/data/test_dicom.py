@@ -225,6 +225,14 @@ def test_sites_are_known_by_machine_by_institution_hashed_and_by_a_column_of_the
     assert "site" not in DicomSource(root=str(tmp_path), labels=labels).records()[0].meta
 
 
+def test_file_names_that_hold_the_patient_are_told_without_naming_anyone(tmp_path: Path) -> None:
+    write(tmp_path / "SECRET-1" / "a.dcm")
+    write(tmp_path / "other" / "b.dcm", PatientID="12")
+    notes = " ".join(DicomSource(root=str(tmp_path)).notes)
+    assert "1 names of files hold the PatientID" in notes
+    assert "SECRET-1" not in notes
+
+
 def test_labels_that_fit_nothing_and_wrong_settings_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a.dcm")
     (tmp_path / "labels.csv").write_text("k,l\nnobody,ill\n")

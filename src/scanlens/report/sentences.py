@@ -84,8 +84,9 @@ def _trained_on(generation: dict[str, Any]) -> str:
 
 def _again_in_test(facts: dict[str, Any]) -> str:
     images, patients = finite(facts.get("num_seen_images")), finite(facts.get("num_seen_patients"))
-    if images or patients:
-        return f"{counted(images, 'image')} and {counted(patients, 'patient')} of this test split had been seen"
+    seen = [counted(num, noun) for num, noun in ((images, "image"), (patients, "patient")) if num]
+    if seen:
+        return f"{joined(seen)} of this test split had been seen"
     if facts.get("compares_patients"):
         return "none of them is in this test split"
     return "none of these images is in this test split, and patients could not be compared"

@@ -104,6 +104,7 @@ class DicomSource:
         if not self._records:
             raise DataError(f"{name}: no image under {self.root} has a class. {' '.join(self.notes)}".rstrip())
         _note_unknown_patients(self._records, self.notes)
+        _note_telling_names(slices, self.notes)
         is_rgb = any(each.is_color for each in slices if each.is_readable)
         self.color: Color = color if color is not None else ("rgb" if is_rgb else "gray")
         self._fingerprint = fingerprint_of(
@@ -214,3 +215,13 @@ def _key(one: Slice, by: str) -> str:
 def _note_unknown_patients(records: Sequence[Record], notes: list[str]) -> None:
     if unknown := sum(record.patient is None for record in records):
         notes.append(f"{unknown} of {len(records)} images have no known patient (PatientID is empty or unreadable).")
+
+
+def _note_telling_names(slices: Sequence[Slice], notes: list[str]) -> None:
+    """Names of files are in split.csv and in tables of predictions, and exports often call folders after patients."""
+    telling = {one.name for one in slices if len(one.keys.get("patient", "")) >= 4 and one.keys["patient"] in one.name}
+    if telling:
+        notes.append(
+            f"{len(telling)} names of files hold the PatientID, and so do the tables of the run folder that name files. "
+            "Rename the files if the folder is to be shared."
+        )

@@ -77,10 +77,8 @@ def check_lineage(start: Start, images: Images, table: SplitTable, *, data: str,
         seen_images |= found.image_N
         seen_patients |= found.image_N | (found.patient_N & is_same)
     if told and plan.on_seen == "error":
-        raise DataError(
-            "\n".join(told)
-            + "\nStart from other weights, or set lineage.on_seen=warn to go on and have the report say so."
-        )
+        ways = "Or start from other weights, or set lineage.on_seen=warn to go on and have the report say so."
+        raise DataError("\n".join([*told, *remedies, ways]))
     facts = _facts(start, test, seen_images, seen_patients)
     return Finding(facts, [*(f"lineage.on_seen=warn: {one}" for one in told), *warnings, *_gaps(start.lineage)])
 
