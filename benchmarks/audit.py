@@ -117,13 +117,20 @@ def table(rows: list[dict]) -> str:
     ]
     for r in rows:
         given = next((one for one in r["leaks_given"] or [] if one["kind"] == "near" and one["later"] == "test"), None)
+        given_text = (
+            "no given split"
+            if r["leaks_given"] is None
+            else f"{given['num_images']} of {given['of']}"
+            if given
+            else "0"
+        )
         final = sum(one["num_images"] for one in r["leaks_final"] if one["kind"] == "near" and one["later"] == "test")
         near = (
             "not looked for" if r["near"] is None else f"{r['near']['num_images']} in {r['near']['num_groups']} groups"
         )
         lines.append(
             f"| {r['data']} | {r['num_images']} | {r['seconds_cold']} / {r['seconds_from_cache']} | {r['copies']['num_images']} | {near} | "
-            f"{'no given split' if r['leaks_given'] is None else f'{given["num_images"]} of {given["of"]}' if given else 0} | {final} | "
+            f"{given_text} | {final} | "
             f"{'–' if r['hidden_patients'] is None else r['hidden_patients']} |"
         )
     lines += ["", "Shortcuts: AUROC (95 % interval) of one property alone; **bold** where the audit speaks up.", ""]

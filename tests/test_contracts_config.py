@@ -96,7 +96,9 @@ def test_ranges_name_settings_that_exist() -> None:
             for target in targets(yaml.safe_load(path.read_text())):
                 known |= {(group, name) for name in signature_of(target).arguments}
     for target in targets(yaml.safe_load((config_dir() / "train.yaml").read_text())):
-        part = {"SplitPlan": "split", "AuditPlan": "audit", "LoaderPlan": "loader"}[target.rpartition(".")[2]]
+        part = {"SplitPlan": "split", "AuditPlan": "audit", "LineagePlan": "lineage", "LoaderPlan": "loader"}[
+            target.rpartition(".")[2]
+        ]
         known |= {(part, name) for name in signature_of(target).arguments}
     unknown = [path for path in RANGES if (path.rpartition(".")[0], path.rpartition(".")[2]) not in known]
     assert unknown == []
@@ -118,7 +120,20 @@ def test_monitors_are_what_the_tasks_log() -> None:
 
 def test_the_public_surface_changes_only_on_purpose() -> None:
     assert set(RunSchema.__dataclass_fields__) == {
-        *("seed", "run_id", "run_dir", "monitor", "paths", "data", "split", "audit", "loader", "preprocess", "augment"),
+        *(
+            "seed",
+            "run_id",
+            "run_dir",
+            "monitor",
+            "paths",
+            "data",
+            "split",
+            "audit",
+            "loader",
+            "preprocess",
+            "augment",
+            "lineage",
+        ),
         *("folds", "fold"),
         *("balance", "model", "task", "optim", "explain", "callbacks", "logger", "trainer", "report", "facts"),
     }
@@ -134,6 +149,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "paths",
         "split",
         "audit",
+        "lineage",
         "loader",
         "facts",
         "hydra",

@@ -40,6 +40,10 @@ class Run:
         return self.folder / "volumes.csv"
 
     @property
+    def lineage_file(self) -> Path:
+        return self.folder / "lineage.json"
+
+    @property
     def quarantine_file(self) -> Path:
         return self.folder / "quarantine.csv"
 

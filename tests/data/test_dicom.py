@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import shutil
 import time
@@ -23,6 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from fakes.commands import train
 from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.preprocess import Preprocess
+from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.data.sources.dicom import DicomSource
 from scanlens.errors import ConfigError, DataError, ImageError
 from scanlens.runs import Run
@@ -203,7 +203,7 @@ def test_labels_by_any_key_and_patients_are_hashes(tmp_path: Path, by: str, keys
     source = DicomSource(root=str(tmp_path), labels=labels)
     assert [r.target for r in source.records()] == ["ill", "well", None]
     assert source.class_names == ["ill", "well"]
-    assert source.records()[0].patient == hashlib.sha256(b"H\0P0").hexdigest()[:12]
+    assert source.records()[0].patient == Pseudonyms().of("H\0P0")
     assert "1 of 3 images have no row in labels.csv, so no class." in source.notes
     assert not [r for r in source.records() if "P0" in repr(r) or "Doe" in repr(r)]
 
@@ -218,11 +218,19 @@ def test_sites_are_known_by_machine_by_institution_hashed_and_by_a_column_of_the
     labels: dict[str, str | list[str]] = {"file": "labels.csv", "by": "patient", "key": "k", "label": "l"}
     found = [r.meta for r in DicomSource(root=str(tmp_path), labels={**labels, "meta": ["site"]}).records()]
     assert [one["site"] for one in found] == ["East", "West", "West"]
-    expected = hashlib.sha256(b"st. elsewhere").hexdigest()[:12]
+    expected = Pseudonyms().of("st. elsewhere")
     assert [one["institution"] for one in found] == [expected, expected, ""]
     assert {(one["manufacturer"], one["model"]) for one in found} == {("ACME b", "One/3T")}
     assert "lsewhere" not in repr(found)
     assert "site" not in DicomSource(root=str(tmp_path), labels=labels).records()[0].meta
+
+
+def test_file_names_that_hold_the_patient_are_told_without_naming_anyone(tmp_path: Path) -> None:
+    write(tmp_path / "SECRET-1" / "a.dcm")
+    write(tmp_path / "other" / "b.dcm", PatientID="12")
+    notes = " ".join(DicomSource(root=str(tmp_path)).notes)
+    assert "1 names of files hold the PatientID" in notes
+    assert "SECRET-1" not in notes
 
 
 def test_labels_that_fit_nothing_and_wrong_settings_are_named(tmp_path: Path) -> None:

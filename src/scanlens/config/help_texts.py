@@ -27,9 +27,10 @@ scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3]
 
 Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
 as in its training. Writes, below outputs/RUN_ID/new,
-  predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read
+  predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read;
+                    seen_in_training: image | patient where the network was trained on it, or on a patient of that name
   patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
-                    are hashed
+                    are hashed under the key of your user, or of $SCANLENS_PSEUDONYM_KEY
 and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
 
 For research, not for diagnosis.

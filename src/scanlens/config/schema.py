@@ -26,6 +26,7 @@ class RunSchema:
         data: source of images.
         split: who goes to train, val and test.
         audit: what is looked for in the data before training.
+        lineage: what is done where starting weights have seen test images.
         loader: batches and decoding.
         preprocess: deterministic preparation of an image.
         augment: random changes of training images.
@@ -47,6 +48,7 @@ class RunSchema:
     data: dict[str, Any]
     split: dict[str, Any]
     audit: dict[str, Any]
+    lineage: dict[str, Any]
     loader: dict[str, Any]
     preprocess: dict[str, Any]
     augment: dict[str, Any]
@@ -157,6 +159,7 @@ BUILT_PARTS = (
     "data",
     "split",
     "audit",
+    "lineage",
     "loader",
     "preprocess",
     "augment",

@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "data": ("scanlens.data.sources.",),
     "split": ("scanlens.data.splits.",),
     "audit": ("scanlens.data.audit_plan.",),
+    "lineage": ("scanlens.data.lineage_plan.",),
     "loader": ("scanlens.data.module.",),
     "preprocess": ("scanlens.data.",),
     "augment": ("scanlens.data.",),

@@ -55,6 +55,11 @@ def pixel_hash(raw: RawImage) -> bytes:
     return digest.digest()[:HASH_BYTES]
 
 
+def are_blank(facts_NF: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,): pictures of one gray value, which are alike without being copies."""
+    return np.asarray(facts_NF[:, FACTS.index("low")] == facts_NF[:, FACTS.index("high")])
+
+
 def image_facts(raw: RawImage, path: str) -> Row:
     """One row (F,) in the order of `FACTS`; NaN for what is not known.
 

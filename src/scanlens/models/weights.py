@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -31,15 +31,33 @@ UNREADABLE = (  # what torch.load(weights_only=True) raises on rubbish, besides 
 State = dict[str, Tensor]
 
 
-def save_weights(path: str | os.PathLike[str], model: nn.Module) -> None:
+def save_weights(path: str | os.PathLike[str], model: nn.Module, *, metadata: Mapping[str, str] | None = None) -> None:
     """Writes all parameters and buffers of a network as safetensors; a reader never sees half a file.
 
     Args:
         path: the file to write; its folder is made if absent.
         model: any module; it may lie on a GPU.
+        metadata: entries for the header, which go with the file wherever it is copied.
     """
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
-    write_bytes(Path(path), to_bytes(state, metadata={"format": "pt"}))
+    write_bytes(Path(path), to_bytes(state, metadata={"format": "pt", **(metadata or {})}))
+
+
+def read_metadata(file: Path) -> dict[str, str]:
+    """The entries in the header of a safetensors file, which the library bounds to 100 MB; no tensor is read.
+
+    Other kinds of weights files have none.
+
+    Raises:
+        ModelError: if the file is broken.
+    """
+    if file.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return dict(opened.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _broken(file, error) from error
 
 
 def load_weights(path: str | os.PathLike[str], model: nn.Module) -> None:
@@ -124,7 +142,11 @@ def _read_safetensors(file: Path) -> State:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"Weights file '{file}' is broken or cut short ({error}). Copy or train it again.") from error
+        raise _broken(file, error) from error
+
+
+def _broken(file: Path, error: Exception) -> ModelError:
+    return ModelError(f"Weights file '{file}' is broken or cut short ({error}). Copy or train it again.")
 
 
 def _read_torch(file: Path) -> State:

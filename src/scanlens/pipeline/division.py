@@ -15,7 +15,7 @@ from scanlens.config import build
 from scanlens.data.audit_plan import AuditPlan
 from scanlens.data.duplicates import NearDuplicates, near_duplicate_groups
 from scanlens.data.hidden_patients import HiddenPatients, hidden_patients
-from scanlens.data.image_facts import FACTS
+from scanlens.data.image_facts import are_blank
 from scanlens.data.leaks import copies
 from scanlens.data.split_table import SplitTable
 from scanlens.data.splits import SplitPlan, make_splits
@@ -53,9 +53,7 @@ def divide(config: Config, listed: Listed) -> Division:
     plan: SplitPlan = build(config["split"])
     audit: AuditPlan = build(config["audit"])
     patients_known = all(record.patient is not None for record in listed.records)
-    facts = listed.images.facts
-    is_blank_N = np.asarray(facts[:, FACTS.index("low")] == facts[:, FACTS.index("high")])
-    copy_N = copies(np.asarray(listed.images.pixel_hashes), is_blank_N=is_blank_N)
+    copy_N = copies(np.asarray(listed.images.pixel_hashes), is_blank_N=are_blank(listed.images.facts))
     by_near = plan.by == "near_duplicates" or (
         plan.by in ("auto", "site") and not patients_known and _tells_apart(listed) and audit.on_leak == "fix"
     )

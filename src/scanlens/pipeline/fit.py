@@ -28,6 +28,7 @@ from scanlens.errors import RunError
 from scanlens.models.base import Network
 from scanlens.models.weights import UNREADABLE, load_weights, save_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.lineage.stored import as_metadata, read_lineage
 from scanlens.runs import Run
 
 log = logging.getLogger(__name__)
@@ -214,7 +215,8 @@ def _keep_best_weights(run: Run) -> None:
         raise RunError(f"training left no checkpoint in {run.checkpoints}: it ended before its first epoch was whole")
     network = rebuild_network(run.config)
     load_weights(best, network)
-    save_weights(run.weights_file, network)
+    past = as_metadata(read_lineage(run.lineage_file)) if run.lineage_file.exists() else None
+    save_weights(run.weights_file, network, metadata=past)
 
 
 def silent_trainer(run: Run, *, callbacks: Sequence[pl.Callback]) -> pl.Trainer:

@@ -26,19 +26,23 @@ class Judged:
         image: where it came from.
         probabilities_K: of the network; None if it could not be read.
         reason: why it could not be read; else empty.
+        pixel_hash: by which it is known again; None if it could not be read or is of one gray value.
+        seen: "image" or "patient" if the network was trained on it; else empty.
     """
 
     case: str
     image: NewImage
     probabilities_K: Floats | None = None
     reason: str = ""
+    pixel_hash: bytes | None = None
+    seen: str = ""
 
     def row(self, class_names: Sequence[str]) -> dict[str, Any]:
         """Of `predictions.csv`."""
         image = self.image
         where = {"file": image.file, "patient": image.patient, "volume": image.volume, "slice": image.slice}
         found = {} if self.probabilities_K is None else verdict(self.probabilities_K, class_names)
-        return {"case": self.case, **where, **found, "reason": self.reason}
+        return {"case": self.case, **where, **found, "seen_in_training": self.seen, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)

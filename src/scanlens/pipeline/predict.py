@@ -19,6 +19,7 @@ from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.files import write_csv
 from scanlens.models.base import Network
 from scanlens.pipeline.intake import Intake, NewImage
+from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
 from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
 from scanlens.pipeline.patients import rule_of
 from scanlens.report.pictures import display_scale, scan_png
@@ -33,7 +34,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
     """Judge pictures and volumes, or all below folders, and write tables and maps into `new/<time>` of the run folder.
 
     `predictions.csv` has a row for each picture and each slice, with a probability per class, or the reason why it cannot be
-    read; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
+    read, and whether the network was trained on it; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
     patients. Volumes are read, and all is preprocessed, as in training. If nothing can be read, that is an error.
 
     Args:
@@ -59,7 +60,9 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
     patients = join_images_of(judged, rule, positive=positive)
     folder = _new_folder(run.folder / "new")
     columns = ["predicted", *(f"prob_{name}" for name in names)]
-    write_csv(folder / "predictions.csv", [*PLACE, *columns, "reason"], [one.row(names) for one in judged])
+    intake.notes += mark_seen(run, judged)
+    told = ["seen_in_training", "reason"]
+    write_csv(folder / "predictions.csv", [*PLACE, *columns, *told], [one.row(names) for one in judged])
     if patients:
         counted = ["patient", "num_images", "num_unreadable"]
         write_csv(folder / "patients.csv", [*counted, *columns, "reason"], [one.row(names) for one in patients])
@@ -102,7 +105,9 @@ def _judge(network: Network, images: Iterable[NewImage], preprocess: Preprocess)
         one = Judged(f"new-{number:05d}", image)
         judged.append(one)
         try:
-            waiting.append((one, _prepared(image, preprocess)))
+            raw = image.read()
+            one.pixel_hash = recognizable(raw)
+            waiting.append((one, torch.from_numpy(preprocess(raw))))
         except ImageError as error:
             one.reason = str(error)
         if len(waiting) == BATCH:

@@ -23,7 +23,8 @@ from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
-from scanlens.pipeline.lineage import check_lineage
+from scanlens.pipeline.lineage.remember import judge_start
+from scanlens.pipeline.lineage.stored import write_lineage
 from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.report.audit import warnings as audit_warnings
@@ -49,7 +50,9 @@ def prepare(config: Config, run: Run) -> None:
     division = divide(config, listed)
     table = division.table
     facts = _facts(config, listed, table, hardware)
-    facts["warnings"] += check_lineage(config, table, data_fingerprint=listed.source.fingerprint())
+    lineage, past = judge_start(config, listed, table, run)
+    facts["lineage"] = past.facts
+    facts["warnings"] += past.warnings
     if build(config["audit"]).enabled:
         found = audit(config, listed, division, run)
         refuse_leaks(config, found)
@@ -68,6 +71,7 @@ def prepare(config: Config, run: Run) -> None:
         facts["warnings"].append(f"The network starts without pretrained weights: {network.weights_note}")
     run.checkpoints.mkdir(parents=True, exist_ok=True)
     save_weights(run.initial_weights_file, network)
+    write_lineage(run.lineage_file, lineage)
     write_quarantine(run, listed)
     table.write(run.split_file)
     if places := places_in_volumes(listed.records):

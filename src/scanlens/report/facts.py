@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from scanlens.report.folder import RunFolder, finite, mapping
+from scanlens.report.sentences import lineage
 from scanlens.report.words import (
     NOT_ASSESSED,
     duration,
@@ -95,6 +96,7 @@ def model_facts(run: RunFolder) -> list[tuple[str, str]]:
         ("Network", str(model.get("name") or NOT_ASSESSED)),
         ("Parameters", f"{whole(model.get('parameters'))}, of which {whole(model.get('trainable'))} trained"),
         ("Starting weights", _starting_weights(model.get("weights_note"))),
+        ("Seen before", lineage(run) or NOT_ASSESSED),
         ("Task", "classification" if run.is_classification else "reconstruction"),
         (
             "Optimizer",

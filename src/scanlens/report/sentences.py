@@ -58,6 +58,40 @@ def cautions(run: RunFolder) -> list[str]:
     return list(dict.fromkeys(without_paths(one).strip() for one in [*own, *given] if one.strip()))
 
 
+def lineage(run: RunFolder) -> str:
+    """What the starting weights were trained on, and how much of it is in the test split; "" if that is not recorded."""
+    facts = mapping(run.facts.get("lineage"))
+    runs = [mapping(one) for one in sequence(facts.get("generations"))]
+    if not facts:
+        return ""
+    if not runs:
+        known = {"random": "Weights had seen nothing before.", "public": "Weights started from published ones."}
+        return known.get(
+            str(facts.get("begins_with")), "What the starting weights had been trained on before is not known."
+        )
+    before = [f"in run {one.get('run')} on {_trained_on(one)}" for one in runs[1:]]
+    told = f"Weights started from run {runs[0].get('run')}, which was trained on {_trained_on(runs[0])}"
+    told += f", after training {joined(before)}" if before else ""
+    told += " (and on what is not known before)" if facts.get("begins_with") == "unknown" else ""
+    return without_paths(f"{told}; {_again_in_test(facts)}.")
+
+
+def _trained_on(generation: dict[str, Any]) -> str:
+    images = counted(generation.get("num_images"), "image")
+    patients = finite(generation.get("num_patients"))
+    return images if patients is None else f"{counted(patients, 'patient')} ({images})"
+
+
+def _again_in_test(facts: dict[str, Any]) -> str:
+    images, patients = finite(facts.get("num_seen_images")), finite(facts.get("num_seen_patients"))
+    seen = [counted(num, noun) for num, noun in ((images, "image"), (patients, "patient")) if num]
+    if seen:
+        return f"{joined(seen)} of this test split had been seen"
+    if facts.get("compares_patients"):
+        return "none of them is in this test split"
+    return "none of these images is in this test split, and patients could not be compared"
+
+
 def judged_on(split: dict[str, Any], level: str) -> str:
     """What a level counts: "24 patients (96 images)", or "96 images of 24 patients"."""
     image, metrics = mapping(split.get("slice")), mapping(split.get(level))

@@ -14,7 +14,7 @@ from scanlens.data.dicom_files import MAX_BYTES
 from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.dicom_voi import Window
 from scanlens.data.image_io import as_color
-from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices, pseudonym
+from scanlens.data.sources.dicom_series import Slice, in_order, is_asked_for, list_slices
 from scanlens.data.sources.label_table import (
     Labels,
     chosen_classes,
@@ -35,7 +35,8 @@ class DicomSource:
     """Slices of DICOM files of any name below one folder, each frame of a multi-frame file one image.
 
     A record's `meta` says manufacturer and model of the scanner, and the institution as a hash: any may serve as site.
-    Patients are known by a hash of PatientID and IssuerOfPatientID; neither these nor names leave the folder. Slices of a
+    Patients are known by a pseudonym, a hash of PatientID and IssuerOfPatientID under a secret key (see `data.pseudonyms`);
+    neither these nor names leave the folder. Another key gives other pseudonyms, and another split of the same seed. Slices of a
     series follow each other by position along the normal of the slices, else by InstanceNumber (PS3.3 C.7.6.2.1.1).
 
     Args:
@@ -103,6 +104,7 @@ class DicomSource:
         if not self._records:
             raise DataError(f"{name}: no image under {self.root} has a class. {' '.join(self.notes)}".rstrip())
         _note_unknown_patients(self._records, self.notes)
+        _note_telling_names(slices, self.notes)
         is_rgb = any(each.is_color for each in slices if each.is_readable)
         self.color: Color = color if color is not None else ("rgb" if is_rgb else "gray")
         self._fingerprint = fingerprint_of(
@@ -133,12 +135,12 @@ class DicomSource:
         return self._fingerprint
 
     def _record(self, one: Slice, target: str | None) -> Record:
-        meta: dict[str, str | int | float] = {"modality": one.modality, "series": pseudonym(one.keys.get("series", ""))}
+        meta: dict[str, str | int | float] = {"modality": one.modality, "series": one.series}
         meta["position_mm"] = "" if one.position_mm is None else round(one.position_mm, 4)
         meta["spacing_mm"] = "" if one.spacing_mm is None else f"{one.spacing_mm[0]:g} x {one.spacing_mm[1]:g}"
         meta |= {"volume": one.volume, "slice": one.place}
         meta |= {name: one.keys.get(name, "") for name in ("manufacturer", "model")}
-        meta["institution"] = pseudonym(one.keys.get("institution", ""))
+        meta["institution"] = one.institution
         meta |= self._label_meta.get(_key(one, self._label_by), {})
         return Record(
             id=one.id,
@@ -213,3 +215,13 @@ def _key(one: Slice, by: str) -> str:
 def _note_unknown_patients(records: Sequence[Record], notes: list[str]) -> None:
     if unknown := sum(record.patient is None for record in records):
         notes.append(f"{unknown} of {len(records)} images have no known patient (PatientID is empty or unreadable).")
+
+
+def _note_telling_names(slices: Sequence[Slice], notes: list[str]) -> None:
+    """Names of files are in split.csv and in tables of predictions, and exports often call folders after patients."""
+    telling = {one.name for one in slices if len(one.keys.get("patient", "")) >= 4 and one.keys["patient"] in one.name}
+    if telling:
+        notes.append(
+            f"{len(telling)} names of files hold the PatientID, and so do the tables of the run folder that name files. "
+            "Rename the files if the folder is to be shared."
+        )

@@ -1,6 +1,6 @@
 """The images of DICOM files: each frame by its header, grouped into series and put in the order of their slices.
 
-Names of people and numbers of patients stay inside: what leaves is a hash (`pseudonym`).
+Names of people and numbers of patients stay inside: what leaves is a pseudonym (`Pseudonyms`).
 
 References:
     DICOM PS3.3 C.7.6.2.1.1 (position and orientation of slices).
@@ -9,12 +9,10 @@ References:
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -34,6 +32,7 @@ from scanlens.data.dicom_files import (
 )
 from scanlens.data.dicom_pixels import check_size, spacing_of
 from scanlens.data.image_io import MAX_PIXELS
+from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.errors import ImageError
 
 NO_DICOM = "are no DICOM files"
@@ -45,11 +44,18 @@ _FRAME = "#f"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One frame of one file, as its header describes it; `keys` never leave the sources."""
+    """One frame of one file, as its header describes it; `keys` never leave the sources.
+
+    `patient` is a pseudonym of PatientID and IssuerOfPatientID, None if unknown; `series` one of SeriesInstanceUID, and
+    `institution` one of InstitutionName, empty if unknown.
+    """
 
     name: str
     frame: int | None = None
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    patient: str | None = None
+    series: str = ""
+    institution: str = ""
     instance: str = ""
     number: float = 0.0
     position_mm: float | None = None
@@ -66,15 +72,9 @@ class Slice:
         return self.name if self.frame is None else f"{self.name}{_FRAME}{self.frame + 1:04d}"
 
     @property
-    def patient(self) -> str | None:
-        """A hash of PatientID and IssuerOfPatientID; None if unknown."""
-        known = self.keys.get("patient", "")
-        return pseudonym(f"{self.keys.get('issuer', '')}\0{known}") if known else None
-
-    @property
     def volume(self) -> str:
-        """A hash of the series, or the name of a file that says none."""
-        return pseudonym(self.keys.get("series", "")) or self.name
+        """The series, or the name of a file that says none."""
+        return self.series or self.name
 
 
 def is_dicom(path: Path) -> bool:
@@ -94,15 +94,20 @@ def list_slices(
         names: relative to it.
         max_pixels: refuse larger images (rows times columns).
         max_bytes: refuse larger files, also when unzipped.
+
+    Raises:
+        ConfigError: there is no key for pseudonyms (see `pseudonyms`).
     """
     slices: list[Slice] = []
+    pseudonyms: Pseudonyms | None = None  # no key is asked for where there is no DICOM file
     left_out: dict[str, str] = {}
     for name in names:
         if not is_dicom(root / name):
             left_out[name] = NO_DICOM
             continue
+        pseudonyms = pseudonyms or Pseudonyms()
         try:
-            found = _slices_of(root, name, max_pixels, max_bytes)
+            found = _slices_of(root, name, pseudonyms, max_pixels, max_bytes)
         except ImageError:
             found = [Slice(name, is_readable=False)]
         if not found:
@@ -134,12 +139,7 @@ def in_order(slices: Sequence[Slice], every: int) -> list[Slice]:
     return ordered
 
 
-def pseudonym(value: Any) -> str:
-    """Twelve digits of a hash; empty for nothing."""
-    return hashlib.sha256(str(value).encode()).hexdigest()[:12] if value else ""
-
-
-def _slices_of(root: Path, name: str, max_pixels: int, max_bytes: int) -> list[Slice]:
+def _slices_of(root: Path, name: str, pseudonyms: Pseudonyms, max_pixels: int, max_bytes: int) -> list[Slice]:
     with opened(root / name, max_bytes=max_bytes) as file:
         header = read_header(file, keywords=IDENTITY + IMAGE, max_bytes=max_bytes)
         with parsing():
@@ -147,10 +147,10 @@ def _slices_of(root: Path, name: str, max_pixels: int, max_bytes: int) -> list[S
                 return []
             num_frames = check_size(header, file.num_bytes, max_pixels)
             frames = [None] if num_frames == 1 else list(range(num_frames))
-            return [_slice(name, header, frame, file.num_bytes) for frame in frames]
+            return [_slice(name, header, frame, pseudonyms, file.num_bytes) for frame in frames]
 
 
-def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> Slice:
+def _slice(name: str, header: Dataset, frame: int | None, pseudonyms: Pseudonyms, num_bytes: int) -> Slice:
     place = frame or 0
     keys = {
         "patient": text(header, "PatientID"),
@@ -166,6 +166,9 @@ def _slice(name: str, header: Dataset, frame: int | None, num_bytes: int) -> Sli
         name,
         frame,
         keys,
+        patient=pseudonyms.of(f"{keys['issuer']}\0{keys['patient']}") if keys["patient"] else None,
+        series=pseudonyms.of(keys["series"]) if keys["series"] else "",
+        institution=pseudonyms.of(keys["institution"]) if keys["institution"] else "",
         instance=text(header, "SOPInstanceUID"),
         number=float(whole(header, "InstanceNumber") or 0),
         position_mm=_position(header, place),
