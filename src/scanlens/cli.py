@@ -1,4 +1,4 @@
-"""The command line: `python train.py ...`, and `scanlens train | report | predict`.
+"""The command line: `python train.py ...`, and `scanlens train | audit | report | predict | compare`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -41,7 +41,7 @@ OF_THE_DISK = (
     errno.EEXIST,
     errno.EIO,
 )
-COMMANDS = ("train", "audit", "report", "predict")
+COMMANDS = ("train", "audit", "report", "predict", "compare")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
 POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -53,6 +53,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=IMAGE ...    judge new images with the network of a run
+  scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
   scanlens --version
 
 For research, not for diagnosis.
@@ -71,6 +72,20 @@ scanlens predict run=outputs/RUN_ID path=IMAGE_OR_FOLDER [path=...]
 Judge new images with the best weights of a finished run, prepared as in its training. Writes, below outputs/RUN_ID/new,
 predictions.csv (one row per image, with a probability per class or the reason why it cannot be read), and the scan and
 heat maps of each image.
+
+For research, not for diagnosis.
+"""
+
+COMPARE_HELP = """\
+scanlens compare runs=RUN,RUN[,...] [metric=auroc] [pairs=first] [out=FOLDER]
+
+Hold runs that were judged on the same test images against each other: metrics with intervals, parameters, time and
+memory per image, and the differences with p values corrected for the number of comparisons.
+
+  runs=      run folders, the one to compare with first; or folders of folds (runs=[a,b] and runs=a runs=b are the same)
+  metric=    auroc, auprc, balanced_accuracy, accuracy, log_loss or brier
+  pairs=     first: every other run less the first; all: every pair
+  out=       where comparison.{html,csv,tex,json} go; a new folder below outputs/comparisons if not given
 
 For research, not for diagnosis.
 """
@@ -163,6 +178,8 @@ def _command(arguments: list[str]) -> None:
         _report(rest)
     elif name == "predict":
         _predict(rest)
+    elif name == "compare":
+        _compare(rest)
     else:
         raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
 
@@ -195,16 +212,38 @@ def _predict(arguments: Sequence[str]) -> None:
     predict(Path(given["run"][-1]), [Path(path) for path in given["path"]])
 
 
-def _pairs(command: str, arguments: Sequence[str], *, required: Sequence[str]) -> dict[str, list[str]]:
+def _compare(arguments: Sequence[str]) -> None:
+    if _asks_for_help(arguments):
+        sys.stdout.write(COMPARE_HELP)
+        return
+    given = _pairs("compare", arguments, required=("runs",), optional=("metric", "pairs", "out"))
+    folders = [Path(name) for word in given["runs"] for name in _listed(word)]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.compare import compare
+
+    out = Path(given.get("out", [f"outputs/comparisons/{new_run_id()}"])[-1])
+    compare(folders, metric=given.get("metric", ["auroc"])[-1], pairs=given.get("pairs", ["first"])[-1], out=out)
+
+
+def _listed(word: str) -> list[str]:
+    """`a,b` or `[a,b]` as a list."""
+    names = word.removeprefix("[").removesuffix("]").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _pairs(
+    command: str, arguments: Sequence[str], *, required: Sequence[str] = (), optional: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """`name=value` words, in which a name may come several times."""
+    known = (*required, *optional)
     found: dict[str, list[str]] = {}
     mistakes = []
     for word in arguments:
         name, equals, value = word.partition("=")
         if not (equals and value):
-            mistakes.append(f"'{word}' is not of the form name=value, such as {required[0]}=...")
-        elif name not in required:
-            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, required)}")
+            mistakes.append(f"'{word}' is not of the form name=value, such as {known[0]}=...")
+        elif name not in known:
+            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, known)}")
         found.setdefault(name, []).append(value)
     mistakes += [f"scanlens {command} needs {name}=..." for name in required if name not in found]
     if mistakes:
