@@ -283,7 +283,9 @@ def test_a_run_id_of_an_experiment_cannot_leave_the_folder_of_runs(tmp_path: Pat
     assert not (tmp_path.parent / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("command", ["report", "predict"])
-def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "words"), [("report", "run=outputs/RUN_ID"), ("predict", "run=outputs/RUN_ID"), ("compare", "runs=RUN")]
+)
+def test_each_command_explains_itself(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(cli.main, [command, "--help"]) == cli.DONE
-    assert f"scanlens {command} run=outputs/RUN_ID" in capsys.readouterr().out
+    assert f"scanlens {command} {words}" in capsys.readouterr().out

@@ -36,6 +36,10 @@ class Run:
         return self.folder / "split.csv"
 
     @property
+    def meta_file(self) -> Path:
+        return self.folder / "meta.csv"
+
+    @property
     def quarantine_file(self) -> Path:
         return self.folder / "quarantine.csv"
 

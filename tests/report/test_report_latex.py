@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fakes.run_folder import make_run_folder
+from fakes.run_folder import write_run_folder
 from scanlens.files import read_csv
 from scanlens.report.folder import read_run
 from scanlens.report.latex import escaped, latex_table, write_results
@@ -28,7 +28,7 @@ def test_a_table_has_one_line_a_row() -> None:
 
 
 def test_results_of_a_run_are_written_beside_its_evaluation(tmp_path: Path) -> None:
-    folder = make_run_folder(tmp_path)
+    folder = write_run_folder(tmp_path)
     table, text = write_results(folder)
     run = read_run(folder)
     rows = {(row["split"], row["level"], row["class"], row["metric"]): row for row in read_csv(table)}

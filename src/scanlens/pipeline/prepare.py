@@ -23,6 +23,7 @@ from scanlens.pipeline.build import build_network, is_reconstruction, settle_har
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage import check_lineage
+from scanlens.pipeline.meta_table import write_meta
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.report.audit import warnings as audit_warnings
 from scanlens.runs import Config, Run
@@ -68,6 +69,7 @@ def prepare(config: Config, run: Run) -> None:
     save_weights(run.initial_weights_file, network)
     write_quarantine(run, listed)
     table.write(run.split_file)
+    write_meta(run, listed, index_of={row.id: row.index for row in table.rows})
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)
     freeze(config | {"facts": facts}, run.folder)
