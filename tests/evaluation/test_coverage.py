@@ -9,7 +9,7 @@ from scipy.stats import norm
 from scanlens.evaluation.classification import evaluate_classification
 
 METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity")
-NUM_COHORTS = 600
+NUM_COHORTS = 300
 SIGNAL = 1.6
 
 
@@ -48,7 +48,7 @@ def intervals(num_patients: int, likeness: float, seed: int) -> dict[str, tuple[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("num_patients", "likeness"), [(30, 0.3), (30, 0.6), (60, 0.45), (100, 0.3), (100, 0.6)])
+@pytest.mark.parametrize(("num_patients", "likeness"), [(100, 0.3), (100, 0.6), (60, 0.45), (30, 0.3), (30, 0.6)])
 def test_intervals_hold_the_truth_as_often_as_they_say(num_patients: int, likeness: float) -> None:
     covered = dict.fromkeys(METRICS, 0)
     for seed in range(NUM_COHORTS):
