@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "scanlens"
-NOUNS = {"types", "errors", "paths", "seeds", "files"}
+NOUNS = {"types", "errors", "paths", "seeds", "files", "help_texts"}
 ALLOWED: dict[str, set[str]] = {
     **{noun: NOUNS for noun in NOUNS},
     **{room: NOUNS | {room} for room in ("data", "models", "losses", "evaluation", "explain", "report", "config")},
     "tasks": NOUNS | {"tasks", "losses", "evaluation"},
     "callbacks": NOUNS | {"callbacks", "evaluation", "explain", "report"},
 }
-ASSEMBLY = {"pipeline", "runs", "provenance", "cli", "worker", "__init__"}
+ASSEMBLY = {"pipeline", "runs", "provenance", "cli", "commands", "worker", "__init__"}
 HYDRA_ROOMS = {"config", "cli"}
-ENTRY = {"cli", "worker"}
+ENTRY = {"cli", "commands", "worker"}
 
 
 def room_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | cache`.
+"""The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | compare | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from scanlens import __version__
-from scanlens.config.help_texts import CACHE_HELP, FOLDS_HELP, HELP, PREDICT_HELP, REPORT_HELP
+from scanlens import __version__, commands
 from scanlens.errors import ConfigError, RunError, ScanlensError, did_you_mean
+from scanlens.help_texts import FOLDS_HELP, HELP
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ RUN_ID = "RUN_ID"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
-MAPPED_SLICES = 3
-COMMANDS = ("train", "audit", "folds", "report", "predict", "cache")
+COMMANDS = ("train", "audit", "folds", "report", "predict", "compare", "cache")
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
 POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -130,65 +129,23 @@ def _command(arguments: list[str]) -> None:
     elif name == "folds":
         _folds(rest)
     elif name == "report":
-        _report(rest)
+        commands.report(rest)
     elif name == "predict":
-        _predict(rest)
+        commands.predict(rest)
     elif name == "cache":
-        _cache(rest)
+        commands.cache(rest)
+    elif name == "compare":
+        commands.compare(rest)
     else:
         raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
 
 
-def _asks_for_help(arguments: Sequence[str]) -> bool:
-    return bool({"--help", "-h"} & set(arguments))
-
-
-def _report(arguments: Sequence[str]) -> None:
-    if _asks_for_help(arguments):
-        sys.stdout.write(REPORT_HELP)
-        return
-    given = _pairs("report", arguments, required=("run",))
-    from scanlens.report.audit_page import build_audit_page
-    from scanlens.report.page import build_report
-
-    run_dir = Path(given["run"][-1])
-    build_audit_page(run_dir)
-    sys.stdout.write(f"{build_report(run_dir)}\n")
-
-
-def _predict(arguments: Sequence[str]) -> None:
-    if _asks_for_help(arguments):
-        sys.stdout.write(PREDICT_HELP)
-        return
-    given = _pairs("predict", arguments, required=("run", "path"), optional=("maps",))
-    maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
-    if not (maps.isdecimal() and len(maps) <= 6):
-        raise ConfigError(
-            [f"maps: how many slices of a volume get a map, a whole number from 0, is expected, got '{maps}'"]
-        )
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from scanlens.pipeline.predict import predict
-
-    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
-
-
-def _cache(arguments: Sequence[str]) -> None:
-    if _asks_for_help(arguments):
-        sys.stdout.write(CACHE_HELP)
-        return
-    is_clearing = list(arguments[:1]) == ["clear"]
-    given = _pairs("cache", arguments[is_clearing:], optional=("path", "older_than")[: 1 + is_clearing])
-    from scanlens.pipeline.cache_command import cache_command
-
-    sys.stdout.write(f"{cache_command(given, is_clearing=is_clearing)}\n")
-
-
 def _folds(arguments: list[str]) -> None:
-    if _asks_for_help(arguments):
+    if commands.asks_for_help(arguments):
         sys.stdout.write(FOLDS_HELP)
         return
     if any(word.startswith("run=") for word in arguments):
-        folder = Path(_pairs("folds", arguments, required=("run",))["run"][-1])
+        folder = Path(commands.pairs("folds", arguments, required=("run",))["run"][-1])
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     else:
         folder = _train_folds(arguments)
@@ -227,26 +184,6 @@ def _folds_asked_for(options: Namespace) -> tuple[Path, int]:
     if config.split.folds is None:
         raise ConfigError(["scanlens folds needs the number of parts of the cross-validation, such as folds=5"])
     return Path(config.run_dir).expanduser(), int(config.split.folds)
-
-
-def _pairs(
-    command: str, arguments: Sequence[str], *, required: Sequence[str] = (), optional: Sequence[str] = ()
-) -> dict[str, list[str]]:
-    """`name=value` words, in which a name may come several times."""
-    known = (*required, *optional)
-    found: dict[str, list[str]] = {}
-    mistakes = []
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if not (equals and value):
-            mistakes.append(f"'{word}' is not of the form name=value, such as {known[0]}=...")
-        elif name not in known:
-            mistakes.append(f"scanlens {command} has no '{name}'. {did_you_mean(name, known)}")
-        found.setdefault(name, []).append(value)
-    mistakes += [f"scanlens {command} needs {name}=..." for name in required if name not in found]
-    if mistakes:
-        raise ConfigError(mistakes)
-    return found
 
 
 def _train(arguments: list[str]) -> None:

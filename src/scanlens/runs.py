@@ -44,6 +44,10 @@ class Run:
         return self.folder / "lineage.json"
 
     @property
+    def meta_file(self) -> Path:
+        return self.folder / "meta.csv"
+
+    @property
     def quarantine_file(self) -> Path:
         return self.folder / "quarantine.csv"
 

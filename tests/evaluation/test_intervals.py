@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from scanlens.evaluation.intervals import (
     Interval,
@@ -210,6 +210,24 @@ def test_the_mean_of_independent_numbers_has_students_interval() -> None:
     some = mean_interval(value_N, groups_of(20, 1), among_N=among_N)
     part = ttest_1samp(value_N[:8], 0).confidence_interval(0.95)
     assert [some.low, some.high] == pytest.approx([part.low, part.high])
+
+
+def test_patients_of_unequal_size_have_the_interval_of_the_jackknife() -> None:
+    """Sizes 1, 2, 3, 6: the mean without each patient in turn; 144 / 50 = 2.88 equal patients, so 1.88 degrees."""
+    unit_N = np.repeat(np.arange(4), [1, 2, 3, 6])
+    value_N = np.random.default_rng(2).normal(size=12)
+    groups = group_patients([f"p{u}" for u in unit_N], np.zeros(12, dtype=np.int64))
+    without = np.array([value_N[unit_N != unit].mean() for unit in range(4)])
+    error = np.sqrt(3 / 4 * np.square(without - value_N.mean()).sum())
+    half = t.ppf(0.975, 144 / 50 - 1) * error
+    found = mean_interval(value_N, groups)
+    assert [found.low, found.high] == pytest.approx([value_N.mean() - half, value_N.mean() + half])
+
+
+def test_one_patient_with_nearly_all_images_leaves_a_wide_interval() -> None:
+    success_N = np.arange(101) % 4 > 0
+    groups = group_patients(["big"] * 100 + ["small"], np.zeros(101, dtype=np.int64))
+    assert width(share_of_all(success_N, groups)) > 0.5
 
 
 def test_losses_have_an_interval_above_zero() -> None:

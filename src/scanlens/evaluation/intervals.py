@@ -10,6 +10,7 @@ Legend of axes: N images, P patients, K classes, R resamples.
 
 References:
     Wilson 1927; Korn & Graubard 1998 and Dean & Pagano 2015 (effective sample size in Wilson's interval);
+    Carter, Schnepel & Steigerwald 2017, doi:10.1162/REST_a_00639 (patients of unequal size);
     Zou & Donner 2008, doi:10.1002/sim.3095 (sums of shares, MOVER); Efron & Tibshirani 1993, chapter 13 (percentiles);
     Hesterberg 2015, arXiv:1411.5279 (expanded percentiles).
 """
@@ -125,25 +126,23 @@ def mean_interval(
         level: confidence.
     """
     among = slice(None) if among_N is None else among_N
-    values, (units, unit_N) = value_N[among], np.unique(groups.patient_N[among], return_inverse=True)
-    num_patients = len(units)
-    if num_patients < 2:
+    values, patient = value_N[among], groups.patient_N[among]
+    if len(np.unique(patient)) < 2:
         return Interval(None, None, f"no interval: needs at least two {groups.unit}")
     mean = float(values.mean())
-    error = clustered_error(values, unit_N)
+    variance, degrees = _variance_of_mean(values, patient)
+    error = math.sqrt(variance)
     if error <= 1e-12 * max(1.0, abs(mean)):
         return Interval(None, None, f"no interval: all {groups.unit} give the same value")
-    half = float(t.ppf((1 + level) / 2, num_patients - 1)) * error
+    half = float(t.ppf((1 + level) / 2, degrees)) * error
     if is_ratio_scale and mean > 0:
         return Interval(mean * math.exp(-half / mean), mean * math.exp(half / mean))
     return Interval(mean - half, mean + half)
 
 
 def clustered_error(value_N: Floats, unit_N: Ints) -> float:
-    """Standard error of the mean over images, from the variance between at least two units (linearized ratio)."""
-    residual_P = np.bincount(unit_N, weights=value_N - value_N.mean())
-    num_units = len(residual_P)
-    return math.sqrt(num_units / (num_units - 1) * float(np.square(residual_P).sum())) / len(value_N)
+    """Standard error of the mean over images, from the variance between at least two units (see `_variance_of_mean`)."""
+    return math.sqrt(_variance_of_mean(value_N, unit_N)[0])
 
 
 def percentile_interval(
@@ -222,8 +221,19 @@ def _effective_number(success: Floats, patient: Ints, *, num_patients: int, leve
     num_images, share = len(success), float(success.mean())
     if share in (0.0, 1.0):
         return num_patients
-    _, number = np.unique(patient, return_inverse=True)
-    residual_P = np.bincount(number, weights=success - share)
-    variance = num_patients / (num_patients - 1) * float(np.square(residual_P).sum()) / num_images**2
+    variance, degrees = _variance_of_mean(success, patient)
     independent = min(num_images, share * (1 - share) / variance) if variance > 0 else num_images
-    return independent * (_normal_quantile(level) / float(t.ppf((1 + level) / 2, num_patients - 1))) ** 2
+    return independent * (_normal_quantile(level) / float(t.ppf((1 + level) / 2, degrees))) ** 2
+
+
+def _variance_of_mean(value_N: Floats, patient_N: Ints) -> tuple[float, float]:
+    """Variance of a mean over images, by leaving out a patient at a time (CR3), and its degrees of freedom.
+
+    Where patients have equally many images these are the plain ones; where they have not, one with many images weighs
+    more than it can tell, and as many equal patients would be as certain as `1 / sum of squared shares` (Kish).
+    """
+    _, number_N, size_P = np.unique(patient_N, return_inverse=True, return_counts=True)
+    share_P, num_patients = size_P / len(value_N), len(size_P)
+    residual_P = np.bincount(number_N, weights=value_N - value_N.mean()) / (1 - share_P)
+    variance = (num_patients - 1) / num_patients * float(np.square(residual_P).sum()) / len(value_N) ** 2
+    return variance, max(1.0, 1 / float(np.square(share_P).sum()) - 1)

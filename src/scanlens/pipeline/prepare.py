@@ -25,6 +25,7 @@ from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
 from scanlens.pipeline.lineage.remember import judge_start
 from scanlens.pipeline.lineage.stored import write_lineage
+from scanlens.pipeline.meta_table import write_meta
 from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.summary import chosen_lines
 from scanlens.report.audit import warnings as audit_warnings
@@ -76,6 +77,7 @@ def prepare(config: Config, run: Run) -> None:
     table.write(run.split_file)
     if places := places_in_volumes(listed.records):
         write_csv(run.volumes_file, list(places[0]), places)
+    write_meta(run, listed, index_of={row.id: row.index for row in table.rows})
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)
     freeze(config | {"facts": facts}, run.folder)

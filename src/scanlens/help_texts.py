@@ -10,6 +10,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens folds folds=5 [group=option ...]             a cross-validation: every patient is tested once
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
+  scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
   scanlens cache [clear]                                decoded images on disk: list or remove them
   scanlens --version
 
@@ -63,4 +64,18 @@ scanlens cache clear [older_than=DAYS] [path=outputs/.cache]
 List the decoded images that runs share, with size, number of images, last use, and whether a process uses them now.
 clear removes those that none uses (older_than=30: only if not used for 30 days); the next run decodes them again.
 Runs keep the folder below loader.max_cache_gib by themselves.
+"""
+
+COMPARE_HELP = """\
+scanlens compare runs=RUN,RUN[,...] [metric=auroc] [pairs=first] [out=FOLDER]
+
+Hold runs that were judged on the same test images against each other: metrics with intervals, parameters, time and
+memory per image, and the differences with p values corrected for the number of comparisons.
+
+  runs=      run folders, the one to compare with first; or folders of folds (runs=[a,b] and runs=a runs=b are the same)
+  metric=    auroc, auprc, balanced_accuracy, accuracy, log_loss or brier
+  pairs=     first: every other run less the first; all: every pair
+  out=       where comparison.{html,csv,tex,json} go; a new folder below outputs/comparisons if not given
+
+For research, not for diagnosis.
 """

@@ -1,0 +1,127 @@
+"""Tables for papers: LaTeX with the booktabs package, and the same numbers as rows for CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scanlens.files import write_csv, write_text
+from scanlens.report.folder import finite, mapping, read_run
+from scanlens.report.tables import CLASS_METRICS, METRICS, RECONSTRUCTION
+from scanlens.report.words import point, with_interval
+
+COLUMNS = ("split", "level", "class", "metric", "value", "low", "high", "reason")
+_LEVELS = {"patient": "patient", "slice": "image"}
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "\u202f": r"\,",
+    "\u00a0": "~",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+_PATTERN = re.compile("|".join(re.escape(sign) for sign in _SPECIAL))
+
+
+def escaped(text: str) -> str:
+    r"""Text as LaTeX prints it.
+
+    >>> escaped("no_tumor & 95 %")
+    'no\\_tumor \\& 95 \\%'
+    """
+    return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
+
+
+def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
+    """A floating table; the first column is left, all others right.
+
+    Args:
+        heads: one a column.
+        rows: cells as text, as many as heads.
+        caption: in words.
+        label: for references, letters, digits, ':' and '-' only.
+    """
+    lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{{escaped(caption)}}}",
+            f"  \\label{{{label}}}",
+            f"  \\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+            r"    \toprule",
+            "    " + " & ".join(escaped(head) for head in heads) + r" \\",
+            r"    \midrule",
+            *(f"    {line}" for line in lines),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def write_results(run_dir: Path) -> tuple[Path, Path]:
+    """Write results.csv (every number of evaluation.json, one a row) and results.tex (the test split) into a run folder.
+
+    Raises:
+        RunError: if the folder, or a file that it needs, is missing or damaged.
+    """
+    run = read_run(Path(run_dir))
+    table, text = run.path / "results.csv", run.path / "results.tex"
+    write_csv(table, COLUMNS, result_rows(run.evaluation))
+    heads, rows = _test_table(run.split("test"), is_classification=run.is_classification)
+    network = str(mapping(run.facts.get("model_summary")).get("name") or "network")
+    caption = f"Test results of {network}, with 95 % intervals."
+    write_text(text, latex_table(heads, rows, caption=caption, label="tab:results"))
+    return table, text
+
+
+def result_rows(evaluation: dict[str, Any]) -> list[dict[str, object]]:
+    """Every metric with its interval, one a row with the keys `COLUMNS`; `class` is empty for metrics of all classes."""
+    rows: list[dict[str, object]] = []
+    for split, judged in mapping(evaluation.get("splits")).items():
+        levels = {name: mapping(judged.get(key)) for key, name in _LEVELS.items() if mapping(judged.get(key))}
+        for level, found in (levels or {"image": mapping(judged)}).items():
+            rows += [_row(split, level, "", name, one) for name, one in mapping(found.get("metrics")).items()]
+            for label, metrics in mapping(found.get("per_class")).items():
+                rows += [_row(split, level, label, name, one) for name, one in metrics.items() if isinstance(one, dict)]
+    return rows
+
+
+def _row(split: str, level: str, label: str, metric: str, found: Any) -> dict[str, object]:
+    bounds = {key: finite(mapping(found).get(key)) for key in ("low", "high")}
+    return {
+        "split": split,
+        "level": level,
+        "class": label,
+        "metric": metric,
+        "value": point(found),
+        **bounds,
+        "reason": mapping(found).get("reason"),
+    }
+
+
+def _test_table(test: dict[str, Any], *, is_classification: bool) -> tuple[list[str], list[list[str]]]:
+    if not is_classification:
+        metrics = mapping(test.get("metrics")) or mapping(mapping(test.get("slice")).get("metrics"))
+        return ["Metric", "Test"], [
+            [label, _cell(metrics.get(key), digits)] for key, label, _, digits in RECONSTRUCTION
+        ]
+    levels = [mapping(test.get(key)) for key in ("slice", "patient") if mapping(test.get(key))]
+    heads = ["Metric", *(f"Per {level.get('unit')}" for level in levels)]
+    rows = [[label, *(_cell(mapping(level["metrics"]).get(key)) for level in levels)] for key, label, _ in METRICS]
+    for name in mapping(levels[0].get("per_class")) if levels else ():
+        of_class = [mapping(mapping(level.get("per_class")).get(name)) for level in levels]
+        rows += [[f"{label}, {name}", *(_cell(one.get(key)) for one in of_class)] for key, label in CLASS_METRICS]
+    return heads, rows
+
+
+def _cell(metric: object, digits: int = 3) -> str:
+    return "–" if point(metric) is None else with_interval(metric, digits)
