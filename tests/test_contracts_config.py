@@ -96,9 +96,15 @@ def test_ranges_name_settings_that_exist() -> None:
             for target in targets(yaml.safe_load(path.read_text())):
                 known |= {(group, name) for name in signature_of(target).arguments}
     for target in targets(yaml.safe_load((config_dir() / "train.yaml").read_text())):
-        part = {"SplitPlan": "split", "AuditPlan": "audit", "LineagePlan": "lineage", "LoaderPlan": "loader"}[
-            target.rpartition(".")[2]
-        ]
+        part = {
+            "SplitPlan": "split",
+            "AuditPlan": "audit",
+            "OperatingPlan": "operating_point",
+            "CostPlan": "cost",
+            "CalibrationPlan": "calibration",
+            "LineagePlan": "lineage",
+            "LoaderPlan": "loader",
+        }[target.rpartition(".")[2]]
         known |= {(part, name) for name in signature_of(target).arguments}
     unknown = [path for path in RANGES if (path.rpartition(".")[0], path.rpartition(".")[2]) not in known]
     assert unknown == []
@@ -129,6 +135,10 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
             "data",
             "split",
             "audit",
+            "operating_point",
+            "cost",
+            "calibration",
+            "subgroups",
             "loader",
             "preprocess",
             "augment",
@@ -149,12 +159,16 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "paths",
         "split",
         "audit",
+        "operating_point",
+        "cost",
+        "calibration",
+        "subgroups",
         "lineage",
         "loader",
         "facts",
         "hydra",
     }
-    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "cache")
+    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "compare", "cache")
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)
 
 

@@ -42,6 +42,12 @@ RANGES = {
     "audit.file_margin": Range(0, 0.5, high_open=True),
     "audit.picture_margin": Range(0, 0.5, high_open=True),
     "audit.most_listed": Range(1, 10_000),
+    "operating_point.sensitivity": Range(0, 1, low_open=True),
+    "operating_point.prevalence": Range(0, 1, low_open=True, high_open=True),
+    "cost.false_negative": Range(0, 1e9, low_open=True, high_open=True),
+    "cost.false_positive": Range(0, 1e9, low_open=True, high_open=True),
+    "calibration.coverage": Range(0, 1, low_open=True, high_open=True),
+    "calibration.risk": Range(0, 1, low_open=True, high_open=True),
     "loader.batch_size": Range(1, 65536),
     "loader.num_workers": Range(0, 128),
     "loader.max_quarantined_share": Range(0, 1),
@@ -83,6 +89,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _run_id(config)
     yield from _ranges(config)
     yield from _split(config)
+    yield from _operating_point(config)
     yield from _patient_top_k(config)
     yield from _class_names(config)
     yield from _balance(config)
@@ -155,6 +162,12 @@ def _patient_top_k(config: Values) -> Iterator[Mistake]:
             "callbacks.patient_top_k needs at least one number of images (whole, from 1) or share of them (between 0 and "
             f"1), such as [3, 0.1], got {given}",
         )
+
+
+def _operating_point(config: Values) -> Iterator[Mistake]:
+    if _at(config, "operating_point.rule") == "cost" and _at(config, "operating_point.prevalence") is None:
+        text = "operating_point.rule=cost needs operating_point.prevalence, the share of ill patients, such as 0.05"
+        yield "operating_point.rule", text
 
 
 def _class_names(config: Values) -> Iterator[Mistake]:

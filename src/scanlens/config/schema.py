@@ -27,6 +27,10 @@ class RunSchema:
         split: who goes to train, val and test.
         audit: what is looked for in the data before training.
         lineage: what is done where starting weights have seen test images.
+        operating_point: the threshold of the class that must not be missed.
+        cost: of mistakes, for the operating point.
+        calibration: of stated probabilities.
+        subgroups: columns in which test results are told apart; auto: those that make few groups.
         loader: batches and decoding.
         preprocess: deterministic preparation of an image.
         augment: random changes of training images.
@@ -49,6 +53,10 @@ class RunSchema:
     split: dict[str, Any]
     audit: dict[str, Any]
     lineage: dict[str, Any]
+    operating_point: dict[str, Any]
+    cost: dict[str, Any]
+    calibration: dict[str, Any]
+    subgroups: list[str] | Literal["auto"]
     loader: dict[str, Any]
     preprocess: dict[str, Any]
     augment: dict[str, Any]

@@ -98,6 +98,11 @@ def shortcut_features(
     ]
 
 
+def is_place(name: str) -> bool:
+    """Whether a column's name says that it is an order, a name or place of a file, or a person."""
+    return _says(name, _PLACES)
+
+
 def label_copies(records: Sequence[Record]) -> list[str]:
     """Columns of the table that equal the label one to one: whoever sees them needs no image."""
     known = [record for record in records if record.target is not None]
@@ -121,7 +126,7 @@ def _of_table(records: Sequence[Record], group_N: NDArray[np.int64]) -> list[Sho
     copies = set(label_copies(records))
     found = []
     for name in _columns(records):
-        if name in copies or _says(name, _PLACES) or _says(name, _DISEASE):
+        if name in copies or is_place(name) or _says(name, _DISEASE):
             continue
         feature = _of_column(name, [record.meta.get(name, "") for record in records], group_N)
         if feature is not None:

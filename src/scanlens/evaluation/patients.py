@@ -17,7 +17,7 @@ MAX_MIXED_SHARE = 0.5
 MIXED = -1
 NEGATIVE_WORDS = (
     "no_tumor", "no_tumour", "notumor", "notumour", "no_lesion", "no_finding", "normal", "healthy", "negative", "benign",
-    "control", "uninfected", "clear", "none",
+    "control", "uninfected", "clear", "none", "non_demented", "no_dementia", "cognitively_normal",
 )  # fmt: skip
 
 
@@ -123,6 +123,12 @@ def patient_level(
     return level, None
 
 
+def negative_classes(class_names: Sequence[str]) -> list[int]:
+    """Numbers of the classes whose name means that there is nothing (no_tumor, normal, healthy, uninfected ...)."""
+    plain = [name.lower().replace(" ", "_").replace("-", "_") for name in class_names]
+    return [k for k, name in enumerate(plain) if name in NEGATIVE_WORDS]
+
+
 def positive_of(class_names: Sequence[str], wanted: str | None) -> int | None:
     """Number of the class that one image is enough for; None if there is none.
 
@@ -140,9 +146,7 @@ def positive_of(class_names: Sequence[str], wanted: str | None) -> int | None:
         raise ValueError(f"it goes with two classes, and there are {len(class_names)}: {', '.join(class_names)}")
     if wanted != "auto" and wanted in class_names:
         return list(class_names).index(wanted)
-    negative = [
-        k for k, name in enumerate(class_names) if name.lower().replace(" ", "_").replace("-", "_") in NEGATIVE_WORDS
-    ]
+    negative = negative_classes(class_names)
     if wanted == "auto" and len(negative) == 1:
         return 1 - negative[0]
     told = "which of them means 'nothing' cannot be told" if wanted == "auto" else f"'{wanted}' is none of them"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pytorch_lightning as pl
 
 from scanlens.callbacks.case_choice import choose_classified, choose_scored
 from scanlens.callbacks.explanations import ExplanationWriter
-from scanlens.callbacks.predictions import PredictionWriter, classification_columns, index_of, named_columns
+from scanlens.callbacks.predictions import PredictionWriter, classification_columns, named_columns
 from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.data.thumbnail_rows import ThumbnailRows
@@ -23,7 +22,9 @@ from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
-from scanlens.pipeline.patients import PatientPlan, patient_plan, read_predicted, write_patients
+from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
+from scanlens.pipeline.subgroups import judge_groups
+from scanlens.pipeline.trust import judge_trust
 from scanlens.runs import Config, Run
 from scanlens.tasks.reconstruction import OUTPUT_NAMES
 
@@ -97,6 +98,8 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
         "monitor": {"name": run.facts["monitor"]["name"], "value": best_value(run)},
         "localization": _localization(run),
         "nearest_neighbor": None if is_reconstruction else _nearest_neighbor(run, data),
+        **({} if plan is None else judge_trust(run, plan)),
+        **({} if plan is None else judge_groups(run, judged)),
     }
 
 
@@ -110,19 +113,13 @@ def _classification(run: Run, splits: list[str], plan: PatientPlan) -> Config:
             found.target_N,
             class_names=run.facts["class_names"],
             patients=found.patients,
-            groups=_groups(run, found.rows),
+            groups=found.groups,
             seed=run.config["seed"],
             num_resamples=run.config["callbacks"]["bootstrap_resamples"],
             patient_rule=plan.choice.rule,
             positive=plan.positive,
         )
     return judged
-
-
-def _groups(run: Run, rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """The group, in `split.csv`, of each image of a table of predictions."""
-    group_of = {row["index"]: row["group"] for row in run.split_rows}
-    return [group_of[str(index_of(row))] for row in rows]
 
 
 def _reconstruction(run: Run, splits: list[str]) -> Config:
@@ -138,7 +135,7 @@ def _reconstruction(run: Run, splits: list[str]) -> Config:
             normal_classes=normal,
             reference_mse=reference,
             patients=[row["patient"] or None for row in rows],
-            groups=_groups(run, rows),
+            groups=groups_in_split(run, rows),
             seed=run.config["seed"],
             num_resamples=run.config["callbacks"]["bootstrap_resamples"],
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scanlens.callbacks.predictions import index_of
 from scanlens.errors import ConfigError
 from scanlens.evaluation.checks import Floats, Ints
 from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.evaluation.patients import MIXED, join_images, positive_of
+from scanlens.evaluation.resampling import PatientGroups, group_patients
 from scanlens.evaluation.rule_choice import RuleChoice, candidates_of, choose_rule
 from scanlens.files import read_csv, write_csv
 from scanlens.runs import Config, Run
@@ -26,12 +28,19 @@ class Predicted:
         rows: of `predictions/<split>.csv`.
         probabilities_NK, target_N: of the images, in this order.
         patients: name of the patient of each image, None if unknown.
+        groups: group of each image in `split.csv`.
     """
 
     rows: list[dict[str, str]]
     probabilities_NK: Floats
     target_N: Ints
     patients: list[str | None]
+    groups: list[str]
+
+    @property
+    def units(self) -> PatientGroups:
+        """Who is resampled together."""
+        return group_patients(self.patients, self.target_N, groups=self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,14 @@ def read_predicted(run: Run, split: str) -> Predicted:
         probabilities.reshape(len(rows), len(names)),
         np.array([names.index(row["target"]) for row in rows], dtype=np.int64),
         [row["patient"] or None for row in rows],
+        groups_in_split(run, rows),
     )
+
+
+def groups_in_split(run: Run, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The group, in `split.csv`, of each image of a table of predictions."""
+    group_of = {row["index"]: row["group"] for row in run.split_rows}
+    return [group_of[str(index_of(row))] for row in rows]
 
 
 def patient_plan(run: Run) -> PatientPlan:

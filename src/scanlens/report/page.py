@@ -19,6 +19,7 @@ from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
 from scanlens.report.html import rendered
 from scanlens.report.tiles import tiles
+from scanlens.report.trust import trust_sections
 from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
 
 DEFAULT_CASES = 12
@@ -73,7 +74,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
-    return rendered("index.html.j2", **_head(run), **_body(run), **_explanations(run, max_cases))
+    return rendered("index.html.j2", **_head(run), **_body(run), **trust_sections(run), **_explanations(run, max_cases))
 
 
 def _head(run: RunFolder) -> dict[str, Any]:
@@ -87,6 +88,8 @@ def _head(run: RunFolder) -> dict[str, Any]:
         ("learning", "Learning curves"),
         ("results", "Results"),
     ]
+    if run.is_classification:
+        contents += [("decisions", "Threshold"), ("calibration", "Calibration"), ("subgroups", "Subgroups")]
     contents += [
         ("cases", "Explained cases"),
         ("localization", "Localization"),

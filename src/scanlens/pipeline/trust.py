@@ -1,0 +1,135 @@
+"""What is chosen on validation and judged on test: calibration, sets, referral, operating point. Nothing is fitted on test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from scanlens.config import build
+from scanlens.errors import ConfigError
+from scanlens.evaluation.binary_view import Predictions
+from scanlens.evaluation.calibration_judgement import compare_calibration
+from scanlens.evaluation.calibrator_choice import CalibratorChoice, fit_calibrator
+from scanlens.evaluation.checks import Floats
+from scanlens.evaluation.conformal import fit_conformal
+from scanlens.evaluation.conformal_check import judge_sets
+from scanlens.evaluation.decisions import evaluate_decisions
+from scanlens.evaluation.patients import patient_level
+from scanlens.evaluation.plans import CalibrationPlan, CostPlan, OperatingPlan
+from scanlens.evaluation.referral import judge_referral, referral_for_risk
+from scanlens.evaluation.selective import risk_coverage
+from scanlens.evaluation.target_class import TargetClass, target_class
+from scanlens.pipeline.patients import PatientPlan, Predicted, read_predicted
+from scanlens.runs import Config, Run
+
+
+def judge_trust(run: Run, plan: PatientPlan) -> dict[str, Any]:
+    """`calibration`, `conformal`, `referral` and `decisions` of evaluation.json; a part that cannot be had is a `reason`."""
+    test, val = read_predicted(run, "test"), read_predicted(run, "val")
+    if not test.rows:
+        return {}
+    if not val.rows:
+        reason = "there is no validation split to choose anything on"
+        return {name: {"reason": reason} for name in ("calibration", "conformal", "referral", "decisions")}
+    settings: CalibrationPlan = build(run.config["calibration"])
+    seed, names = run.config["seed"], run.facts["class_names"]
+    choice = fit_calibrator(val.probabilities_NK, val.target_N, groups=val.units, method=settings.method, seed=seed)
+    val_NK, test_NK = (choice.calibrator.apply(split.probabilities_NK) for split in (val, test))
+    return {
+        "calibration": _calibration(choice, test, names, seed),
+        "conformal": _conformal(settings, val, test, (val_NK, test_NK), names, seed),
+        "referral": _referral(run, settings, val, test, (val_NK, test_NK), names),
+        "decisions": _decisions(run, plan, val, test, (val_NK, test_NK)),
+    }
+
+
+def _calibration(choice: CalibratorChoice, test: Predicted, names: Sequence[str], seed: int) -> dict[str, Any]:
+    change = compare_calibration(
+        choice.calibrator,
+        test.probabilities_NK,
+        test.target_N,
+        class_names=names,
+        groups=test.units,
+        seed=seed,
+    )
+    return {"choice": choice.as_dict(), "change": change.as_dict()}
+
+
+def _conformal(
+    settings: CalibrationPlan,
+    val: Predicted,
+    test: Predicted,
+    calibrated: tuple[Floats, Floats],
+    names: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    rule = fit_conformal(
+        calibrated[0],
+        val.target_N,
+        class_names=names,
+        groups=val.units,
+        coverage=settings.coverage,
+        seed=seed,
+    )
+    judged = judge_sets(rule.sets(calibrated[1]), test.target_N, class_names=names, groups=test.units)
+    return {"rule": rule.as_dict(), "judged": judged.as_dict()}
+
+
+def _referral(
+    run: Run,
+    settings: CalibrationPlan,
+    val: Predicted,
+    test: Predicted,
+    calibrated: tuple[Floats, Floats],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    rule = referral_for_risk(calibrated[0], val.target_N, groups=val.units, risk=settings.risk)
+    target_N, units = test.target_N, test.units
+    outcome = judge_referral(rule, calibrated[1], target_N, class_names=names, groups=units)
+    curve = risk_coverage(
+        calibrated[1],
+        target_N,
+        groups=units,
+        seed=run.config["seed"],
+        num_resamples=run.config["callbacks"]["bootstrap_resamples"],
+    )
+    return {"rule": rule.as_dict(), "outcome": outcome.as_dict(), "curve": curve.as_dict()}
+
+
+def _decisions(
+    run: Run, plan: PatientPlan, val: Predicted, test: Predicted, calibrated: tuple[Floats, Floats]
+) -> dict[str, Any]:
+    settings: OperatingPlan = build(run.config["operating_point"])
+    cost: CostPlan = build(run.config["cost"])
+    target, reason = named_class(run.config, run.facts["class_names"])
+    if target is None:
+        return {"reason": reason}
+    join = partial(patient_level, rule=plan.choice.rule, positive=None if plan.positive is None else 1)
+    found = evaluate_decisions(
+        _binary(val, target, calibrated[0]),
+        _binary(test, target, calibrated[1]),
+        class_names=target.names,
+        positive=target.name,
+        rule=settings.threshold_rule(cost),
+        prevalence=settings.prevalence,
+        join=join,
+    )
+    return found | {"members": [run.facts["class_names"][k] for k in target.members]}
+
+
+def _binary(split: Predicted, target: TargetClass, probabilities_NK: Floats) -> Predictions:
+    probabilities_N2, target_N = target.against_others(probabilities_NK, split.target_N)
+    return Predictions(probabilities_N2, target_N, split.patients, split.groups)
+
+
+def named_class(config: Config, class_names: Sequence[str]) -> tuple[TargetClass | None, str | None]:
+    """The class that must not be missed, or why there is none.
+
+    Raises:
+        ConfigError: if the class that was named does not exist.
+    """
+    try:
+        return target_class(class_names, config["operating_point"]["positive"])
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
