@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanlens.data.correlation import standardized, thumbnails
+from scanlens.data.correlation import standardized
+from scanlens.data.duplicates import thumbnails
 from scanlens.data.sources.mnist import MnistSource
 from scanlens.evaluation.doubtful_labels import doubtful_labels, label_conflicts
 
