@@ -1,6 +1,6 @@
 """Does the memory of training grow with the number of images? Measured on built-in phantoms, under a hard limit.
 
-    python benchmarks/memory.py                     1,000, 10,000 and 100,000 slices; about half an hour on two cores
+    python benchmarks/memory.py                     1,000, 10,000 and 100,000 slices; slices of 64 x 64; about half an hour on two cores
     python benchmarks/memory.py --sizes 1000 5000
 
 Each size is one ordinary command, `python train.py model=lenet data=mri ...`, in a process of its own whose private memory
@@ -35,7 +35,7 @@ PACKAGES = ("scanlens", "torch", "pytorch-lightning", "numpy")
 def command(num: int, run_id: str, outputs: Path) -> list[str]:
     """The words after `python`."""
     return [
-        *("train.py", "model=lenet", "data=mri", f"data.num_patients={num // SLICES}", f"data.slices_per_patient={SLICES}"),
+        *("train.py", "model=lenet", "data=mri", f"data.num_patients={num // SLICES}", f"data.slices_per_patient={SLICES}", "data.size=64"),
         *("trainer.max_epochs=1", "trainer.accelerator=cpu", f"paths.outputs={outputs}", f"run_id={run_id}"),
     ]  # fmt: skip
 
@@ -85,7 +85,7 @@ def row(num: int, outputs: Path) -> dict[str, object]:
 def table(rows: list[dict]) -> str:
     """Markdown."""
     lines = [
-        "| slices | cache (all sizes so far) | private memory, cold | private memory, warm | cold | warm | of that: prepare, train one epoch, judge |",
+        "| slices (64 x 64) | cache (all sizes so far) | private memory, cold | private memory, warm | cold | warm | of that: prepare, train one epoch, judge |",
         "|---|---|---|---|---|---|---|",
     ]
     for r in rows:

@@ -23,6 +23,7 @@ _ALMOST_NOTHING = 0.004  # spread of a picture that holds nothing: one step of 8
 _STEADY = 0.1  # spread of a frame of one value, JPEG noise included
 _OTHER_LEVEL = 0.25  # between a frame and the border that is usual in the set
 _SMALL = 24
+_CHUNK = 1024
 _MOST_COMPONENTS = 40
 _NUM_FOLDS = 5
 _MIN_IMAGES = 40
@@ -51,7 +52,7 @@ def odd_images(
 
     Args:
         facts_NF: as `image_facts` makes them.
-        thumbs_NHW: gray thumbnails of 48 x 48.
+        thumbs_NHW: gray thumbnails of 48 x 48, or `small` ones.
         group_N: equal numbers for images that belong together.
     """
     column = dict(zip(FACTS, np.asarray(facts_NF).T, strict=True))
@@ -69,6 +70,17 @@ def odd_images(
     ]
 
 
+def small(thumbs_NHW: NDArray[np.float32], indices_M: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Chosen thumbnails at 24 x 24, (M, 24, 24), read a chunk at a time."""
+    made = [_reduced(np.asarray(thumbs_NHW[indices_M[at : at + _CHUNK]])) for at in range(0, len(indices_M), _CHUNK)]
+    return np.concatenate(made) if made else np.zeros((0, _SMALL, _SMALL), np.float32)
+
+
+def _reduced(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
+    num, factor = len(thumbs_NHW), thumbs_NHW.shape[1] // _SMALL
+    return thumbs_NHW.reshape(num, _SMALL, factor, _SMALL, factor).mean(axis=(2, 4))
+
+
 def strangeness(thumbs_NHW: NDArray[np.float32], group_N: NDArray[np.int64]) -> NDArray[np.float64]:
     """How much worse than usual an image is put together from what other images show, in robust standard deviations (N,).
 
@@ -77,15 +89,12 @@ def strangeness(thumbs_NHW: NDArray[np.float32], group_N: NDArray[np.int64]) -> 
     0 for all where there are fewer than 40 images or 5 groups, and for images without any contrast.
 
     Args:
-        thumbs_NHW: gray thumbnails of 48 x 48.
+        thumbs_NHW: gray thumbnails of 48 x 48, or `small` ones.
         group_N: equal numbers for images that belong together, which are left out together.
     """
-    num, side = len(thumbs_NHW), _SMALL
-    factor = thumbs_NHW.shape[1] // side
-    small_NHW = np.asarray(thumbs_NHW).reshape(num, side, factor, side, factor).mean(axis=(2, 4))
-    units_ND = standardized(small_NHW)
+    units_ND = standardized(_reduced(np.asarray(thumbs_NHW)))
     seen = np.flatnonzero(units_ND.any(axis=1))
-    strange_N = np.zeros(num)
+    strange_N = np.zeros(len(units_ND))
     if len(seen) < _MIN_IMAGES or len(np.unique(group_N[seen])) < _NUM_FOLDS:
         return strange_N
     left_N = np.clip(_left_over(units_ND[seen], group_N[seen]), 1e-9, 1 - 1e-6)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.data.audit_plan import AuditPlan
-from scanlens.data.odd_images import OddImage, odd_images
+from scanlens.data.odd_images import OddImage, odd_images, small
 from scanlens.data.shortcut_features import label_copies, shortcut_features
 from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.class_counts import class_counts
@@ -29,6 +29,7 @@ from scanlens.report.sheets import row_png
 from scanlens.types import SPLITS
 
 MOST_MEASURED = 20_000  # images: of more, whole groups are drawn
+MOST_AT_ONCE = 5_000  # images whose thumbnails are held in memory for shortcuts
 MOST_ODD = 12  # drawn of each kind
 _MEANING = {
     "file": "It cannot be the disease: a network can be right here without having looked at the anatomy.",
@@ -79,6 +80,7 @@ def _shortcuts(
 ) -> list[dict[str, Any]]:
     target_N = _targets(listed)
     chosen = sample[target_N[sample] >= 0]
+    chosen = chosen[_whole_groups(division.alike_N[chosen], most=MOST_AT_ONCE, seed=seed)]
     features = shortcut_features(
         [listed.records[i] for i in chosen],
         facts_NF=np.asarray(listed.images.facts[chosen]),
@@ -145,7 +147,7 @@ def _odd(
     listed: Listed, division: Division, splits: Sequence[str | None], sample: NDArray[np.int64], *, folder: Path
 ) -> dict[str, Any]:
     facts, thumbs = listed.images.facts, listed.images.thumbnails
-    found = odd_images(np.asarray(facts[sample]), np.asarray(thumbs[sample]), division.alike_N[sample])
+    found = odd_images(np.asarray(facts[sample]), small(thumbs, sample), division.alike_N[sample])
     told = [OddImage(int(sample[one.index]), one.kind, one.score) for one in found]
     rows = (
         {"index": one.index, "id": listed.records[one.index].id, "kind": one.kind, "score": round(one.score, 4)}
