@@ -20,6 +20,7 @@ from scanlens.evaluation.checks import Floats, Ints, check_length, checked_targe
 from scanlens.evaluation.nearest import Rows
 
 CHUNK = 1024
+MOST_AT_ONCE = 4_000_000  # correlations held in memory
 NUM_NEIGHBORS = 10
 MIN_MARGIN = 0.6  # share of votes for another class less that for the label
 MIN_AGREEMENT = 0.5  # of the way from chance to always right
@@ -137,8 +138,9 @@ def _votes(thumbs_ND: Rows, target_N: Ints, group_N: Ints, num_neighbors: int) -
     """Shares of votes (N, K); rows without a neighbor above correlation 0 are zero."""
     is_class_NK = np.eye(int(target_N.max()) + 1)[target_N]
     votes_NK = np.zeros_like(is_class_NK)
-    for start in range(0, len(thumbs_ND), CHUNK):
-        chunk = slice(start, start + CHUNK)
+    step = max(1, min(CHUNK, MOST_AT_ONCE // len(thumbs_ND)))
+    for start in range(0, len(thumbs_ND), step):
+        chunk = slice(start, start + step)
         likeness, place = _nearest(thumbs_ND, thumbs_ND[chunk], group_N, group_N[chunk], num_neighbors)
         weight = np.maximum(likeness, 0)
         votes = np.einsum("cn,cnk->ck", weight, is_class_NK[place])
