@@ -64,6 +64,14 @@ class Run:
         return self.folder / "evaluation.json"
 
     @property
+    def robustness_file(self) -> Path:
+        return self.folder / "robustness.json"
+
+    @property
+    def robustness(self) -> Path:
+        return self.folder / "robustness"
+
+    @property
     def weights_file(self) -> Path:
         return self.folder / "weights.safetensors"
 
