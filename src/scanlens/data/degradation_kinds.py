@@ -40,7 +40,7 @@ KINDS: dict[str, Kind] = {
         "%",
         100,
         (0.1, 0.2, 0.4, 0.6, 1.0),
-        "smooth shading: where it is strongest, intensities are multiplied or divided by 1 plus this",
+        "smooth shading: where it is strongest inside the inscribed circle, intensities are multiplied or divided by 1 plus this",
     ),
     "blur": Kind("blur", "px", 1, (0.5, 1.0, 1.5, 2.0, 3.0), "sigma of a Gaussian, in pixels of the prepared image"),
     "motion": Kind(

@@ -25,7 +25,7 @@ PAIRED = {"auroc": "stated", "balanced_accuracy": "stated", "log_loss": "calibra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class JudgedImages:
     """The images that are judged again and again.
 
     Args:
@@ -58,7 +58,9 @@ class Answers:
     calibrated_NK: Floats
 
 
-def robustness_point(answers: Answers, plain: Answers, tested: Tested, *, is_plain: bool = False) -> dict[str, Any]:
+def robustness_point(
+    answers: Answers, plain: Answers, tested: JudgedImages, *, is_plain: bool = False
+) -> dict[str, Any]:
     """Metrics at one strength, for JSON.
 
     Args:
@@ -90,7 +92,7 @@ def _named(answers: Answers) -> dict[str, Floats]:
     return {"stated": answers.stated_NK, "calibrated": answers.calibrated_NK}
 
 
-def _metrics(probabilities_NK: Floats, tested: Tested, *, num_resamples: int) -> dict[str, Any]:
+def _metrics(probabilities_NK: Floats, tested: JudgedImages, *, num_resamples: int) -> dict[str, Any]:
     judged = evaluate_classification(
         probabilities_NK,
         tested.target_N,
@@ -104,7 +106,7 @@ def _metrics(probabilities_NK: Floats, tested: Tested, *, num_resamples: int) ->
     return metrics
 
 
-def _loss(metric: str, answers: Answers, plain: Answers, tested: Tested) -> dict[str, Any]:
+def _loss(metric: str, answers: Answers, plain: Answers, tested: JudgedImages) -> dict[str, Any]:
     """How much worse, above 0 for worse."""
     which = PAIRED[metric]
     ordered = (plain, answers) if metric == "log_loss" else (answers, plain)

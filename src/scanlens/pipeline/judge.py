@@ -102,7 +102,7 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     """The contents of evaluation.json."""
     is_reconstruction = run.facts["task"] == "reconstruction"
     plan = None if is_reconstruction else patient_plan(run)
-    judged = _reconstruction(run, splits) if plan is None else _classification(run, splits, plan)
+    judged = _reconstruction(run, splits) if plan is None else judge_classes(run, splits, plan)
     return {
         "schema_version": 1,
         "task": run.facts["task"],
@@ -121,7 +121,8 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     }
 
 
-def _classification(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+def judge_classes(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+    """`splits` of evaluation.json of a classifier, from its predictions; tables of patients are written."""
     judged = {}
     for split in splits:
         found = read_predicted(run, split)

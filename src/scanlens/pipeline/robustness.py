@@ -27,7 +27,7 @@ from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.intervals import Interval, entry
 from scanlens.evaluation.operating_point import sensitivity_and_specificity
 from scanlens.evaluation.patients import patient_level
-from scanlens.evaluation.robustness import Answers, Tested, robustness_point
+from scanlens.evaluation.robustness import Answers, JudgedImages, robustness_point
 from scanlens.evaluation.target_class import TargetClass
 from scanlens.files import write_json
 from scanlens.models.base import Network
@@ -141,7 +141,7 @@ class _Judge:
         self.calibrator = Calibrator("none", len(names)) if stored is None else Calibrator.from_dict(stored)
         self.chosen: Config = (self.evaluation.get("decisions") or {}).get("chosen") or {}
         self.target = named_class(run.config, names)[0] if self.chosen else None
-        self.tested = Tested(
+        self.tested = JudgedImages(
             target_N=test.target_N,
             class_names=names,
             patients=test.patients,
