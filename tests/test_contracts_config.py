@@ -104,6 +104,8 @@ def test_ranges_name_settings_that_exist() -> None:
             "CalibrationPlan": "calibration",
             "LineagePlan": "lineage",
             "LoaderPlan": "loader",
+            "RobustnessPlan": "robustness",
+            "UncertaintyPlan": "uncertainty",
         }[target.rpartition(".")[2]]
         known |= {(part, name) for name in signature_of(target).arguments}
     unknown = [path for path in RANGES if (path.rpartition(".")[0], path.rpartition(".")[2]) not in known]
@@ -138,6 +140,8 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
             "operating_point",
             "cost",
             "calibration",
+            "robustness",
+            "uncertainty",
             "subgroups",
             "loader",
             "preprocess",
@@ -162,13 +166,25 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "operating_point",
         "cost",
         "calibration",
+        "robustness",
+        "uncertainty",
         "subgroups",
         "lineage",
         "loader",
         "facts",
         "hydra",
     }
-    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "compare", "cache")
+    assert cli.COMMANDS == (
+        "train",
+        "audit",
+        "folds",
+        "report",
+        "predict",
+        "compare",
+        "robustness",
+        "ensemble",
+        "cache",
+    )
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scanlens.errors import ConfigError, did_you_mean
-from scanlens.help_texts import CACHE_HELP, COMPARE_HELP, PREDICT_HELP, REPORT_HELP
+from scanlens.help_texts import CACHE_HELP, COMPARE_HELP, ENSEMBLE_HELP, PREDICT_HELP, REPORT_HELP, ROBUSTNESS_HELP
 from scanlens.paths import new_run_id
 
 MAPPED_SLICES = 3
@@ -72,6 +72,56 @@ def compare(arguments: Sequence[str]) -> None:
 
     out = Path(given.get("out", [f"outputs/comparisons/{new_run_id()}"])[-1])
     compare(folders, metric=given.get("metric", ["auroc"])[-1], pairs=given.get("pairs", ["first"])[-1], out=out)
+
+
+def robustness(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(ROBUSTNESS_HELP)
+        return
+    given = pairs("robustness", arguments, required=("run",), optional=("kinds", "split"))
+    from scanlens.data.degradation_kinds import chosen_kinds
+
+    words = [name for word in given.get("kinds", ["all"]) for name in _listed(word)]
+    kinds = chosen_kinds("all" if words == ["all"] else words, setting="kinds")
+    if (split := given.get("split", ["test"])[-1]) != "test":
+        raise ConfigError(
+            [
+                f"split={split}: only split=test is judged; weights, calibration and threshold were chosen on the others, which "
+                "would flatter the network"
+            ]
+        )
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.robustness import robustness
+
+    robustness(Path(given["run"][-1]), kinds=kinds)
+
+
+def ensemble(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(ENSEMBLE_HELP)
+        return
+    given = pairs("ensemble", arguments, optional=("runs", "run", "path", "out"))
+    if (
+        ("runs" in given) == ("run" in given)
+        or ("run" in given) != ("path" in given)
+        or ("run" in given and "out" in given)
+    ):
+        raise ConfigError(
+            [
+                "scanlens ensemble needs either runs=RUN,RUN [out=FOLDER], judged on the same test images, or run=FOLDS and path=..., "
+                "a cross-validation and new images"
+            ]
+        )
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if "run" in given:
+        from scanlens.pipeline.fold_ensemble import fold_ensemble
+
+        fold_ensemble(Path(given["run"][-1]), [Path(path) for path in given["path"]])
+        return
+    from scanlens.pipeline.ensemble import ensemble
+
+    folders = [Path(name) for word in given["runs"] for name in _listed(word)]
+    ensemble(folders, out=Path(given.get("out", [f"outputs/ensemble-{new_run_id()}"])[-1]))
 
 
 def _listed(word: str) -> list[str]:

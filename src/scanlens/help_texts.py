@@ -11,6 +11,8 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
   scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
+  scanlens robustness run=outputs/RUN_ID                judge a run on test images made worse
+  scanlens ensemble runs=outputs/A,outputs/B            the mean of runs, as a run of its own
   scanlens cache [clear]                                decoded images on disk: list or remove them
   scanlens --version
 
@@ -76,6 +78,37 @@ memory per image, and the differences with p values corrected for the number of 
   metric=    auroc, auprc, balanced_accuracy, accuracy, log_loss or brier
   pairs=     first: every other run less the first; all: every pair
   out=       where comparison.{html,csv,tex,json} go; a new folder below outputs/comparisons if not given
+
+For research, not for diagnosis.
+"""
+
+ROBUSTNESS_HELP = """\
+scanlens robustness run=outputs/RUN_ID [kinds=noise,blur] [split=test]
+
+Judge a finished run on its test images made worse, at five strengths each; nothing is trained or chosen anew.
+
+  kinds=     of noise, bias_field, blur, motion, contrast, rotation, resolution; all if not given
+
+Writes outputs/RUN_ID/robustness.json (AUROC, balanced accuracy, log loss, calibration error, sensitivity at the chosen
+threshold, share of answers that change, and what is lost to the images as they are, with intervals over patients), pictures
+below outputs/RUN_ID/robustness, and a section of the report page. robustness.enabled=true does so within a training.
+
+For research, not for diagnosis.
+"""
+
+ENSEMBLE_HELP = """\
+scanlens ensemble runs=RUN,RUN[,...] [out=FOLDER]
+scanlens ensemble run=FOLDS path=FILE_OR_FOLDER [path=...]
+
+Take networks together: the mean of their probabilities, how uncertain it is (entropy) and how much of that they disagree
+on (mutual information), both in nats.
+
+  runs=      run folders judged on the same test images (split.file=outputs/RUN_ID/split.csv, or seeds of one split.file).
+             Writes a folder like a run's, out=outputs/NAME, with predictions, evaluation.json and a page: its calibration and
+             threshold are chosen on the validation images that all runs have in common, if any. scanlens compare takes it
+             beside its members.
+  run=       a folder of folds. Each of its images was seen by all networks but one, so they are taken together on new images
+             alone (path=...), which are refused if any network was trained on them. Writes FOLDS/new/TIME.
 
 For research, not for diagnosis.
 """

@@ -64,6 +64,19 @@ class Run:
         return self.folder / "evaluation.json"
 
     @property
+    def members_file(self) -> Path:
+        """Of an ensemble only."""
+        return self.folder / "ensemble.json"
+
+    @property
+    def robustness_file(self) -> Path:
+        return self.folder / "robustness.json"
+
+    @property
+    def robustness(self) -> Path:
+        return self.folder / "robustness"
+
+    @property
     def weights_file(self) -> Path:
         return self.folder / "weights.safetensors"
 
@@ -128,12 +141,14 @@ def load_run(folder: str | Path) -> tuple[Run, Network]:
     """A finished run and its network with the best weights, in evaluation mode, on the CPU.
 
     Raises:
-        RunError: if the folder holds no finished training.
+        RunError: if the folder holds no finished training, or an ensemble.
     """
     from scanlens.models.weights import load_weights
     from scanlens.pipeline.build import rebuild_network
 
     run = Run(Path(folder).resolve())
+    if run.members_file.is_file():
+        raise RunError(f"{run.folder} is an ensemble and holds no network of its own; give one of its members.")
     if not run.weights_file.is_file():
         raise RunError(
             f"{run.folder} has no weights.safetensors yet; let the training finish (the same command resumes it)"

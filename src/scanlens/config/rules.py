@@ -48,6 +48,7 @@ RANGES = {
     "cost.false_positive": Range(0, 1e9, low_open=True, high_open=True),
     "calibration.coverage": Range(0, 1, low_open=True, high_open=True),
     "calibration.risk": Range(0, 1, low_open=True, high_open=True),
+    "uncertainty.mc_passes": Range(0, 1000),
     "loader.batch_size": Range(1, 65536),
     "loader.num_workers": Range(0, 128),
     "loader.max_quarantined_share": Range(0, 1),

@@ -30,6 +30,8 @@ class RunSchema:
         operating_point: the threshold of the class that must not be missed.
         cost: of mistakes, for the operating point.
         calibration: of stated probabilities.
+        robustness: whether test images are made worse.
+        uncertainty: what is asked besides probabilities.
         subgroups: columns in which test results are told apart; auto: those that make few groups.
         loader: batches and decoding.
         preprocess: deterministic preparation of an image.
@@ -56,6 +58,8 @@ class RunSchema:
     operating_point: dict[str, Any]
     cost: dict[str, Any]
     calibration: dict[str, Any]
+    robustness: dict[str, Any]
+    uncertainty: dict[str, Any]
     subgroups: list[str] | Literal["auto"]
     loader: dict[str, Any]
     preprocess: dict[str, Any]

@@ -27,6 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "operating_point": ("scanlens.evaluation.plans.",),
     "cost": ("scanlens.evaluation.plans.",),
     "calibration": ("scanlens.evaluation.plans.",),
+    "robustness": ("scanlens.data.degradation_kinds.",),
+    "uncertainty": ("scanlens.evaluation.plans.",),
     "loader": ("scanlens.data.module.",),
     "preprocess": ("scanlens.data.",),
     "augment": ("scanlens.data.",),

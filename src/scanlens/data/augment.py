@@ -124,7 +124,7 @@ class Augment:
         if self.stain > 0 and x_BCHW.shape[1] != 3:
             _tell_that_stain_has_no_effect(x_BCHW.shape[1])
         parameters = self.draw(seed=seed, epoch=epoch, index_B=index_B)
-        noise = self._noise(x_BCHW, parameters, seed=seed, epoch=epoch, index_B=index_B)
+        noise = normal_fields(x_BCHW, parameters["noise"] != 0, seed=seed, epoch=epoch, index_B=index_B)
         image, mask = self.apply(x_BCHW, parameters, noise=noise, mask_BHW=mask_BHW)
         names = [name for name, values in parameters.items() if np.any(values)]
         applied = [
@@ -174,23 +174,26 @@ class Augment:
             image = artifacts.rician_noise(image, noise[0], noise[1], at["noise"])
         return image.clamp(0, 1).to(x_BCHW.dtype), mask
 
-    def _noise(
-        self,
-        x_BCHW: Tensor,
-        parameters: Parameters,
-        *,
-        seed: int,
-        epoch: int,
-        index_B: Sequence[int] | NDArray[np.integer],
-    ) -> Tensor | None:
-        """Standard normal fields of the images that get noise, each from a generator of its own."""
-        if not parameters["noise"].any():
-            return None
-        noise = torch.zeros(2, *x_BCHW.shape, dtype=torch.float32)
-        for b in np.flatnonzero(parameters["noise"]).tolist():
-            generator = torch.Generator().manual_seed(derived_seed(seed, epoch, int(index_B[b]), _NOISE_STREAM))
-            noise[:, b] = torch.randn(2, *x_BCHW.shape[1:], generator=generator)
-        return noise.to(x_BCHW.device)
+
+def normal_fields(
+    x_BCHW: Tensor,
+    is_meant_B: NDArray[np.bool_],
+    *,
+    seed: int,
+    epoch: int,
+    index_B: Sequence[int] | NDArray[np.integer],
+) -> Tensor | None:
+    """Two standard normal fields (2, B, C, H, W) for the images that are meant, each image from a generator of its own.
+
+    The other images have zeros; None if none is meant.
+    """
+    if not is_meant_B.any():
+        return None
+    noise = torch.zeros(2, *x_BCHW.shape, dtype=torch.float32)
+    for b in np.flatnonzero(is_meant_B).tolist():
+        generator = torch.Generator().manual_seed(derived_seed(seed, epoch, int(index_B[b]), _NOISE_STREAM))
+        noise[:, b] = torch.randn(2, *x_BCHW.shape[1:], generator=generator)
+    return noise.to(x_BCHW.device)
 
 
 @cache

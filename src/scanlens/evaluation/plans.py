@@ -9,6 +9,7 @@ from scanlens.evaluation.threshold_rules import Argmax, ExpectedCost, Rule, Targ
 
 RULES = ("sensitivity", "youden", "cost", "argmax")
 METHODS = ("auto", "none", "temperature", "bias_and_temperature", "isotonic")
+MOST_PASSES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +88,20 @@ class CalibrationPlan:
         for name in ("coverage", "risk"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"calibration.{name} must lie in (0, 1), got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncertaintyPlan:
+    """What is asked of a network besides its probabilities.
+
+    Args:
+        mc_passes: with dropout left on, for each image; 0 for none.
+    """
+
+    mc_passes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mc_passes != 0 and not 2 <= self.mc_passes <= MOST_PASSES:
+            raise ValueError(
+                f"uncertainty.mc_passes must be 0 (off) or lie between 2 and {MOST_PASSES}, got {self.mc_passes}."
+            )

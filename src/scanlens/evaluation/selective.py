@@ -1,6 +1,6 @@
 """What is gained by leaving the least sure answers to a person: risk against the share that is answered.
 
-Confidence is the probability of the predicted class. Images of equal confidence are answered or referred together, so
+Confidence is the probability of the predicted class, or another number that is given. Images of equal confidence are answered or referred together, so
 that the order of rows means nothing; within such a group, errors come in evenly.
 
 Legend of axes: N images, K classes, G groups of equal confidence, R weightings.
@@ -13,6 +13,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlog1py, xlogy
 
-from scanlens.evaluation.checks import Floats, check_length, checked_predictions
-from scanlens.evaluation.intervals import entry, percentile_interval
+from scanlens.evaluation.checks import Floats, check_length, checked_predictions, checked_values
+from scanlens.evaluation.intervals import Interval, entry, percentile_interval
 from scanlens.evaluation.resampling import PatientGroups, bootstrap
 
 MAX_POINTS = 200
@@ -58,7 +59,13 @@ class RiskCoverage:
 
 
 def risk_coverage(
-    probabilities_NK: ArrayLike, target_N: ArrayLike, *, groups: PatientGroups, seed: int, num_resamples: int = 1000
+    probabilities_NK: ArrayLike,
+    target_N: ArrayLike,
+    *,
+    groups: PatientGroups,
+    seed: int,
+    num_resamples: int = 1000,
+    confidence_N: ArrayLike | None = None,
 ) -> RiskCoverage:
     """The curve of a split, with percentile intervals of resampled patients for its areas.
 
@@ -68,6 +75,8 @@ def risk_coverage(
         groups: the patients of these images.
         seed: of the resamples.
         num_resamples: 0 leaves the intervals out.
+        confidence_N: what images are ordered by, higher is surer, in any unit; None for the probability of the predicted
+            class.
 
     Raises:
         ValueError: names the first row that is at fault.
@@ -75,7 +84,8 @@ def risk_coverage(
     probabilities_NK, target_N = checked_predictions(probabilities_NK, target_N)
     check_length(groups.patient_N.tolist(), name="groups", num_images=len(target_N))
     is_wrong_N = probabilities_NK.argmax(axis=1) != target_N
-    areas = _Areas(probabilities_NK.max(axis=1), is_wrong_N)
+    given = probabilities_NK.max(axis=1) if confidence_N is None else confidence_N
+    areas = _Areas(_checked_confidence(given, num_images=len(target_N)), is_wrong_N)
     ones_N1 = np.ones((len(target_N), 1))
     answered_G, errors_G = areas.cumulative(ones_N1)[0][:, 0], areas.cumulative(ones_N1)[1][:, 0]
     found = {name: float(one[0]) for name, one in areas(ones_N1).items()}
@@ -93,6 +103,62 @@ def risk_coverage(
         excess=entries["excess"],
         error_rate=float(is_wrong_N.mean()),
     )
+
+
+def compare_confidences(
+    confidences: Mapping[str, ArrayLike],
+    is_wrong_N: NDArray[np.bool_],
+    *,
+    groups: PatientGroups,
+    seed: int,
+    num_resamples: int = 1000,
+) -> dict[str, dict[str, Any]]:
+    """The area under the curve of each confidence, and how far it is from that of the first, for the same answers.
+
+    Args:
+        confidences: name to confidence_N, higher is surer, in any unit.
+        is_wrong_N: which answers are errors.
+        groups: the patients of these images.
+        seed: of the resamples.
+        num_resamples: 0 leaves the intervals out.
+
+    Returns:
+        For each name `aurc`, and `gain` over the first (its area less this one, above 0 for fewer errors among the surest),
+        both {value, low, high, reason}; the gain is paired: the same resamples judge both.
+
+    Raises:
+        ValueError: names the first row that is at fault.
+    """
+    check_length(groups.patient_N.tolist(), name="groups", num_images=len(is_wrong_N))
+    areas = {
+        name: _Areas(_checked_confidence(given, num_images=len(is_wrong_N)), is_wrong_N)
+        for name, given in confidences.items()
+    }
+    value = {name: float(one(np.ones((len(is_wrong_N), 1)))["aurc"][0]) for name, one in areas.items()}
+    samples = bootstrap(
+        lambda weights_NR: {name: one(weights_NR)["aurc"] for name, one in areas.items()},
+        groups,
+        num_resamples=num_resamples,
+        seed=seed,
+    )
+    first, carriers = next(iter(areas)), groups.count(is_wrong_N)
+
+    def interval(samples_R: Floats | None) -> Interval:
+        return percentile_interval(samples_R, num_patients=carriers)
+
+    return {
+        name: {
+            "aurc": entry(value[name], interval(samples.get(name))),
+            "gain": entry(value[first] - value[name], interval(samples[first] - samples[name] if samples else None)),
+        }
+        for name in areas
+    }
+
+
+def _checked_confidence(confidence_N: ArrayLike, *, num_images: int) -> Floats:
+    confidence = checked_values(confidence_N, name="confidence_N")
+    check_length(confidence, name="confidence_N", num_images=num_images)
+    return confidence
 
 
 class _Areas:

@@ -54,11 +54,19 @@ def compare(folders: Sequence[Path], *, metric: str, pairs: str, out: Path) -> C
     candidates = read_candidates(folders)
     content = compared(candidates, metric=metric, pairs="all" if pairs == "all" else "first")
     for number, candidate in enumerate(candidates):
-        content["runs"][number] |= inference_cost(candidate.runs[0].folder)
+        content["runs"][number] |= _cost(candidate)
     write_json(out / "comparison.json", content)
     page = write_comparison(content, out)
     log.info("%s\n\n%s", console_comparison(content), page)
     return content
+
+
+def _cost(candidate: Candidate) -> Config:
+    """What a prediction costs; not known of an ensemble, whose folder holds no network."""
+    run = candidate.runs[0]
+    if not run.weights_file.is_file() and run.members_file.is_file():
+        return {"seconds_per_image": None, "memory_mib": None}
+    return inference_cost(run.folder)
 
 
 def compared(

@@ -12,6 +12,7 @@ from scanlens.callbacks.case_choice import choose_classified, choose_scored
 from scanlens.callbacks.explanations import ExplanationWriter
 from scanlens.callbacks.predictions import PredictionWriter, classification_columns, named_columns
 from scanlens.config import build
+from scanlens.data.degradation_kinds import RobustnessPlan
 from scanlens.data.module import ScanData
 from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.classification import evaluate_classification
@@ -23,8 +24,10 @@ from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
+from scanlens.pipeline.robustness import write_robustness
 from scanlens.pipeline.subgroups import judge_groups
 from scanlens.pipeline.trust import judge_trust
+from scanlens.pipeline.uncertainty import add_passes, judge_passes, passes_of
 from scanlens.runs import Config, Run
 from scanlens.tasks.reconstruction import OUTPUT_NAMES
 
@@ -41,7 +44,21 @@ def judge(run: Run) -> None:
     task = build_task(run.config, network)
     with plain_interrupts():
         trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
+    if passes_of(run.config):
+        add_passes(run, network, data, splits)
     write_json(run.evaluation_file, evaluate(run, splits, data))
+    _make_worse(run, network, data)
+
+
+def _make_worse(run: Run, network: Network, data: ScanData) -> None:
+    """The robustness of a classifier, where it is asked for."""
+    plan: RobustnessPlan = build(run.config["robustness"]) if "robustness" in run.config else RobustnessPlan()
+    if not plan.enabled:
+        return
+    if run.facts["task"] == "reconstruction" or not run.indices("test"):
+        log.warning("robustness.enabled has no effect: only answers of a classifier to test images can be judged")
+        return
+    write_robustness(run, network, data, kinds=plan.chosen)
 
 
 def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> list[pl.Callback]:
@@ -85,7 +102,7 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     """The contents of evaluation.json."""
     is_reconstruction = run.facts["task"] == "reconstruction"
     plan = None if is_reconstruction else patient_plan(run)
-    judged = _reconstruction(run, splits) if plan is None else _classification(run, splits, plan)
+    judged = _reconstruction(run, splits) if plan is None else judge_classes(run, splits, plan)
     return {
         "schema_version": 1,
         "task": run.facts["task"],
@@ -100,10 +117,12 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
         "nearest_neighbor": None if is_reconstruction else _nearest_neighbor(run, data),
         **({} if plan is None else judge_trust(run, plan)),
         **({} if plan is None else judge_groups(run, judged)),
+        **({} if plan is None else judge_passes(run)),
     }
 
 
-def _classification(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+def judge_classes(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+    """`splits` of evaluation.json of a classifier, from its predictions; tables of patients are written."""
     judged = {}
     for split in splits:
         found = read_predicted(run, split)

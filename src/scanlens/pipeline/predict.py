@@ -54,11 +54,11 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
         raise RunError(
             f"{run.folder} holds an autoencoder, which has no classes to predict. Give the run of a classifier."
         )
-    names, (rule, positive) = run.facts["class_names"], _rule(run)
+    names, (rule, positive) = run.facts["class_names"], stored_rule(run)
     intake, preprocess = Intake(run.config["data"], run.facts["color"]), Preprocess(**run.facts["preprocess"])
-    judged = _judge(network, intake.images(paths), preprocess)
+    judged = judge_images(network, intake.images(paths), preprocess)
     patients = join_images_of(judged, rule, positive=positive)
-    folder = _new_folder(run.folder / "new")
+    folder = new_folder(run.folder / "new")
     columns = ["predicted", *(f"prob_{name}" for name in names)]
     intake.notes += mark_seen(run, judged)
     told = ["seen_in_training", "reason"]
@@ -74,7 +74,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
     return folder
 
 
-def _rule(run: Run) -> tuple[PatientRule, int | None]:
+def stored_rule(run: Run) -> tuple[PatientRule, int | None]:
     """How images become patients; the mean where the run is of a version that chose nothing."""
     try:
         judged = json.loads(run.evaluation_file.read_text(encoding="utf-8")) if run.evaluation_file.is_file() else {}
@@ -83,7 +83,7 @@ def _rule(run: Run) -> tuple[PatientRule, int | None]:
         raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
 
 
-def _new_folder(above: Path) -> Path:
+def new_folder(above: Path) -> Path:
     """A folder named by the time, of this command alone."""
     above.mkdir(exist_ok=True)
     name = f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}"
@@ -97,7 +97,7 @@ def _new_folder(above: Path) -> Path:
     raise RunError(f"{above} holds a thousand folders of this second; try again.")
 
 
-def _judge(network: Network, images: Iterable[NewImage], preprocess: Preprocess) -> list[Judged]:
+def judge_images(network: Network, images: Iterable[NewImage], preprocess: Preprocess) -> list[Judged]:
     """Every image in its order; pixels are kept for one batch only."""
     judged: list[Judged] = []
     waiting: list[tuple[Judged, Tensor]] = []

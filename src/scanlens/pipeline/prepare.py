@@ -18,6 +18,7 @@ from scanlens.data.split_table import SplitTable
 from scanlens.data.thin_classes import counted_class, how_to_do_without
 from scanlens.errors import ConfigError, DataError, did_you_mean
 from scanlens.files import write_csv, write_json
+from scanlens.models.mc_dropout import check_has_dropout
 from scanlens.models.weights import save_weights
 from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
@@ -28,6 +29,7 @@ from scanlens.pipeline.lineage.stored import write_lineage
 from scanlens.pipeline.meta_table import write_meta
 from scanlens.pipeline.patients import places_in_volumes, positive_class
 from scanlens.pipeline.summary import chosen_lines
+from scanlens.pipeline.uncertainty import passes_of
 from scanlens.report.audit import warnings as audit_warnings
 from scanlens.runs import Config, Run
 from scanlens.types import SPLITS
@@ -60,6 +62,8 @@ def prepare(config: Config, run: Run) -> None:
         facts["warnings"] += audit_warnings(found)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     network = build_network(config, facts=facts)
+    if passes_of(config):
+        check_has_dropout(network)
     facts["model_arguments"] = network.rebuild_arguments()
     facts["model_summary"] = {
         "name": type(network).__name__,

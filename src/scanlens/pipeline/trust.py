@@ -107,8 +107,8 @@ def _decisions(
         return {"reason": reason}
     join = partial(patient_level, rule=plan.choice.rule, positive=None if plan.positive is None else 1)
     found = evaluate_decisions(
-        _binary(val, target, calibrated[0]),
-        _binary(test, target, calibrated[1]),
+        binary(val, target, calibrated[0]),
+        binary(test, target, calibrated[1]),
         class_names=target.names,
         positive=target.name,
         rule=settings.threshold_rule(cost),
@@ -118,7 +118,8 @@ def _decisions(
     return found | {"members": [run.facts["class_names"][k] for k in target.members]}
 
 
-def _binary(split: Predicted, target: TargetClass, probabilities_NK: Floats) -> Predictions:
+def binary(split: Predicted, target: TargetClass, probabilities_NK: Floats) -> Predictions:
+    """The class that must not be missed against all others, with whom the images are of."""
     probabilities_N2, target_N = target.against_others(probabilities_NK, split.target_N)
     return Predictions(probabilities_N2, target_N, split.patients, split.groups)
 

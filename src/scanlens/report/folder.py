@@ -22,6 +22,7 @@ MAX_FILE_MIB = 256
 SCHEMA_VERSION = 1
 AUDIT_VERSION = 1
 FOLDS_VERSION = 1
+ROBUSTNESS_VERSION = 1
 Row = dict[str, str]
 
 
@@ -40,6 +41,7 @@ class RunFolder:
         explanations: contents of explanations/cases.json, or None.
         quarantine: rows of quarantine.csv.
         audit: contents of audit.json, or None.
+        robustness: contents of robustness.json, or None.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class RunFolder:
     explanations: dict[str, Any] | None
     quarantine: list[Row]
     audit: dict[str, Any] | None = None
+    robustness: dict[str, Any] | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -99,6 +102,7 @@ def read_run(run_dir: Path) -> RunFolder:
         explanations=_required_json(cases) if cases.is_file() else None,
         quarantine=_csv(run_dir / "quarantine.csv"),
         audit=read_audit(run_dir),
+        robustness=_robustness(run_dir),
     )
 
 
@@ -110,6 +114,11 @@ def read_audit(run_dir: Path) -> dict[str, Any] | None:
     """
     path = run_dir / "audit.json"
     return _versioned(path, AUDIT_VERSION, remedy="Audit the data again with this version.") if path.is_file() else None
+
+
+def _robustness(run_dir: Path) -> dict[str, Any] | None:
+    path, remedy = run_dir / "robustness.json", "Judge the robustness again with this version."
+    return _versioned(path, ROBUSTNESS_VERSION, remedy=remedy) if path.is_file() else None
 
 
 def read_folds_file(folder: Path) -> dict[str, Any]:

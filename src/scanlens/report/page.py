@@ -18,8 +18,10 @@ from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
 from scanlens.report.html import rendered
+from scanlens.report.robustness import robustness_section
 from scanlens.report.tiles import tiles
 from scanlens.report.trust import trust_sections
+from scanlens.report.uncertainty import uncertainty_section
 from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
 
 DEFAULT_CASES = 12
@@ -74,7 +76,10 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
-    return rendered("index.html.j2", **_head(run), **_body(run), **trust_sections(run), **_explanations(run, max_cases))
+    parts = {"robustness_part": robustness_section(run), "uncertainty_part": uncertainty_section(run)}
+    return rendered(
+        "index.html.j2", **_head(run), **_body(run), **trust_sections(run), **parts, **_explanations(run, max_cases)
+    )
 
 
 def _head(run: RunFolder) -> dict[str, Any]:
@@ -90,6 +95,10 @@ def _head(run: RunFolder) -> dict[str, Any]:
     ]
     if run.is_classification:
         contents += [("decisions", "Threshold"), ("calibration", "Calibration"), ("subgroups", "Subgroups")]
+    if run.evaluation.get("uncertainty"):
+        contents.append(("uncertainty", "Uncertainty"))
+    if run.robustness:
+        contents.append(("robustness", "Robustness"))
     contents += [
         ("cases", "Explained cases"),
         ("localization", "Localization"),
