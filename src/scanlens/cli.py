@@ -75,7 +75,7 @@ def exit_status(command: Callable[[], None]) -> int:
         sys.stderr.write(f"{_told(error)}\n")
         return FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command with the same run_id goes on from the last checkpoint\n")
+        sys.stderr.write("interrupted; a training goes on from the last checkpoint with the same command and run_id\n")
         return INTERRUPTED
     except SystemExit as error:
         return _status_of(error)

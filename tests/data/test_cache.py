@@ -80,6 +80,22 @@ def test_what_cannot_be_read_is_quarantined_with_its_reason_and_places_stay_righ
     np.testing.assert_array_equal(np.rint(cached.images[2, 0] / 257), pixels(4))
 
 
+def test_pixels_that_are_no_numbers_look_like_the_darkest_one_to_the_audit(tmp_path: Path) -> None:
+    whole = pixels(0).astype(np.float32) + 5
+    whole[0, :4] = whole.min()
+    holed = whole.copy()
+    holed[0, :4] = np.nan, np.inf, -np.inf, 3e38
+
+    def cached(image: NDArray[np.float32], name: str) -> CachedImages:
+        raw = RawImage(image, "gray", (0, 300))
+        return build_cache(records(1), read=lambda _: raw, preprocess=PLAN, folder=tmp_path, fingerprint=name)
+
+    first, second = cached(whole, "whole"), cached(holed, "holed")
+    np.testing.assert_array_equal(second.facts, first.facts)
+    np.testing.assert_array_equal(second.thumbnails, first.thumbnails)
+    assert np.isfinite(second.thumbnails).all()
+
+
 def test_nothing_readable_is_an_error_that_shows_a_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of 2 images.*cut short"):
         build_cache(records(2), read=Counting(broken=lambda i: True), preprocess=PLAN, folder=tmp_path, fingerprint="f")

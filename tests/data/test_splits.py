@@ -132,7 +132,7 @@ def test_a_class_of_one_patient_is_trained_only() -> None:
 
 
 def test_too_few_patients_for_three_splits_is_an_error_with_counts() -> None:
-    with pytest.raises(DataError, match=r"(val|test) stays empty: 8 images are of 2 patients or groups"):
+    with pytest.raises(DataError, match=r"(val|test) stays empty: 8 images are of 2 patients or groups of copies"):
         make_splits(patients_of_one_class("a", [4, 4]), plan=SplitPlan(), seed=0)
 
 

@@ -120,6 +120,55 @@ def test_training_stops_at_a_leak_or_tells_of_it_in_its_report(leaky: Path, tmp_
     assert (tmp_path / "outputs/t/report/audit.html").is_file()
 
 
+def test_an_audit_never_replaces_the_split_of_a_training(leaky: Path, tmp_path: Path) -> None:
+    run = tmp_path / "outputs/r"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("facts: {}\n", encoding="utf-8")
+    (run / "split.csv").write_text("index\n", encoding="utf-8")
+    done = audit(leaky, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "holds a training run" in done.stderr
+    assert "Choose another run_id" in done.stderr
+    assert (run / "split.csv").read_text(encoding="utf-8") == "index\n"
+    assert not (run / "audit.json").exists()
+
+
+def test_an_audit_writes_through_no_link_and_leaves_nothing_of_an_earlier_one(leaky: Path, tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "outputs/r/audit"
+    elsewhere.mkdir()
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(elsewhere)
+    done = audit(leaky, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is a link" in done.stderr
+    assert list(elsewhere.iterdir()) == []
+    folder.unlink()
+    folder.mkdir()
+    for name in ("chains.csv", "chain-00003.png", "notes.txt"):
+        (folder / name).write_text("old", encoding="utf-8")
+    assert audit(leaky, cwd=tmp_path).returncode == 0
+    left = {path.name for path in folder.iterdir() if path.read_bytes() == b"old"}
+    assert left == {"notes.txt"}
+
+
+def test_hostile_names_of_classes_do_no_harm(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    for name in ("=1+1", "<b>'\"&", "two\nlines"):
+        for number in range(8):
+            coarse = generator.integers(0, 256, (6, 6)).astype(np.uint8)
+            save(Image.fromarray(coarse).resize((24, 24)), tmp_path / "scans" / name / f"{number}.png")
+    save(Image.open(tmp_path / "scans/=1+1/0.png"), tmp_path / "scans/<b>'\"&/0.png")
+    done = audit(tmp_path / "scans", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "outputs/r/report/audit.html").read_text(encoding="utf-8")
+    assert "<b>'" not in page
+    assert "&lt;b&gt;&#39;&#34;&amp;" in page
+    assert "1 group of exact copies carries more than one label (2 images)." in page
+    targets = {row["target"] for row in read_csv(tmp_path / "outputs/r/audit/copies.csv")}
+    assert targets == {"'=1+1", "<b>'\"&"}  # no formula in a spreadsheet
+    assert {row["target"] for row in read_csv(tmp_path / "outputs/r/split.csv")} == {"=1+1", "<b>'\"&", "two\nlines"}
+
+
 def test_a_typo_is_told_before_anything_is_read(tmp_path: Path) -> None:
     done = audit(tmp_path, "audit.on_leak=mend", cwd=tmp_path)
     assert done.returncode == 2

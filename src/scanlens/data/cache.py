@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scanlens.data.cache_upkeep import MANIFEST, Hold, make_room, put_in_place, remove_abandoned
 from scanlens.data.duplicates import THUMBNAIL_SIZE, thumbnails
 from scanlens.data.image_facts import FACTS, HASH_BYTES, image_facts, pixel_hash
-from scanlens.data.preprocess import Preprocess
+from scanlens.data.preprocess import Preprocess, filled
 from scanlens.errors import DataError, ImageError
 from scanlens.files import write_json
 from scanlens.types import Quarantined, RawImage, Record
@@ -262,7 +262,8 @@ def _decoded(
         raise ImageError(f"expected a mask of the image's size {raw.pixels.shape[:2]}, got {mask_HW.shape}")
     mask = None if mask_HW is None else preprocess.mask(mask_HW, spacing_mm=raw.spacing_mm)
     stored = np.rint(values * FULL_SCALE).astype(np.uint16)
-    return _Decoded(stored, mask, thumbnails([raw])[0], image_facts(raw, record.path), pixel_hash(raw))
+    seen = replace(raw, pixels=filled(raw.pixels.astype(np.float32))) if raw.pixels.dtype.kind == "f" else raw
+    return _Decoded(stored, mask, thumbnails([seen])[0], image_facts(seen, record.path), pixel_hash(raw))
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:

@@ -78,7 +78,9 @@ def hidden_patients(
         if in_chains >= _LEAST_IN_CHAINS * num and 0 < sizes.max(initial=0) <= _LARGEST_SHARE * num:
             return HiddenPatients(group_N, 1 - cut, _found(sizes, in_chains, 1 - cut))
     return HiddenPatients(
-        np.arange(num), None, "No chains of neighboring slices were found: every image counts as a patient of its own."
+        np.arange(num),
+        None,
+        "No chains of neighboring slices were found: only near-duplicates count as of one patient.",
     )
 
 

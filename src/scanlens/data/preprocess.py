@@ -118,7 +118,7 @@ class Preprocess:
         pixels_HWC = pixels[..., None] if pixels.ndim == 2 else pixels
         if min(pixels_HWC.shape) < 1:
             raise ImageError(f"expected at least one pixel, got an image of shape {image.pixels.shape}")
-        pixels_HWC = _finite(pixels_HWC)
+        pixels_HWC = filled(pixels_HWC)
         kind = self._intensity_for(image)
         if kind == "range":
             return _mapped(pixels_HWC, *image.value_range)
@@ -142,8 +142,12 @@ class Preprocess:
         return float(low), float(high)
 
 
-def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """NaN, infinities and numbers so large that their difference is infinite give way to the darkest pixel."""
+def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pixels (any shape) in which NaN, infinities and numbers whose difference may be infinite give way to the darkest one.
+
+    Raises:
+        ImageError: if more than half of the pixels are so.
+    """
     is_finite = np.abs(values) < LARGEST_VALUE  # False for NaN
     if is_finite.all():
         return values

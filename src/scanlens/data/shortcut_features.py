@@ -90,7 +90,7 @@ def shortcut_features(
     file_columns = [column for names in _OF_FILE.values() for column in names]
     return [
         *(_of_facts(name, columns, "file", facts_NF) for name, columns in _OF_FILE.items()),
-        _of_facts("what is known of the file, together,", file_columns, "file", facts_NF),
+        _of_facts("all facts of the file", file_columns, "file", facts_NF),
         *_of_table(records, group_N),
         *(_of_facts(name, columns, "picture", facts_NF) for name, columns in _OF_PICTURE.items()),
         ShortcutFeature("border pixels", "pixels", "picture", _ring(thumbs_NHW)),

@@ -256,7 +256,9 @@ def _check_not_empty(rows: Sequence[SplitRow], plan: SplitPlan) -> None:
     counts = Counter(row.split for row in rows)
     for split, share in zip(SPLITS, plan.fractions, strict=True):
         if counts[split] == 0 and (share > 0 or (plan.folds is not None and plan.by != "site")):
+            num = len({row.group for row in rows})
             raise DataError(
-                f"{split} stays empty: {len(rows)} images are of {len({row.group for row in rows})} patients or groups, and "
-                "these are not divided. Get more patients, or set the share of this split in split.fractions to 0."
+                f"{split} stays empty: {len(rows)} image{'s are' if len(rows) > 1 else ' is'} of {num} patient"
+                f"{'s' if num > 1 else ''} or group{'s' if num > 1 else ''} of copies, and these are not divided. Get more "
+                "patients, or set the share of this split in split.fractions to 0."
             )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scanlens.errors import RunError
-from scanlens.report.folder import finite, mapping, read_audit, sequence
-from scanlens.report.words import NOT_ASSESSED, counted, joined, number, percent, whole
+from scanlens.report.folder import finite, mapping, read_audit, sequence, understood
+from scanlens.report.words import NOT_ASSESSED, counted, interval, joined, number, percent, whole
 
 Status = Literal["clear", "mended", "notice", "warning", "not assessed"]
 Audit = dict[str, Any]
@@ -52,15 +52,18 @@ def console_audit(run_dir: Path) -> str:
     if audit is None:
         raise RunError(f"{run_dir} holds no audit.json. Run scanlens audit, or train with audit.enabled=true.")
     marks = {"clear": "ok", "mended": "mended", "notice": "look", "warning": "WARNING", "not assessed": "-"}
-    lines = [f"{marks[check.status]:<8} {check.name}: {check.sentence}" for check in checks(audit)]
-    lines += [f"{'override':<8} {text}" for text in sequence(audit.get("overrides"))]
-    return plain("\n".join([head(audit), "", *lines]))
+    with understood(run_dir / "audit.json"):
+        lines = [f"{marks[check.status]:<8} {check.name}: {check.sentence}" for check in checks(audit)]
+        lines += [f"{'override':<8} {text}" for text in sequence(audit.get("overrides"))]
+        return plain("\n".join([head(audit), "", *lines]))
 
 
 def head(audit: Audit) -> str:
     """What was looked at."""
     patients = finite(audit.get("num_patients"))
-    who = f" of {counted(patients, 'patient')}" if patients else ", patients unknown"
+    some = finite(audit.get("num_known_patients"))
+    who = f" of {counted(some, 'known patient')} and of unknown ones" if some else ", patients unknown"
+    who = f" of {counted(patients, 'patient')}" if patients else who
     bad = finite(audit.get("num_quarantined"))
     left = f", {counted(bad, 'file')} left out as unreadable" if bad else ""
     return f"{audit.get('name') or 'images'}: {counted(audit.get('num_images'), 'image')}{who}{left}"
@@ -126,7 +129,7 @@ def _shared(leaks: list[Audit], what: str) -> str:
     return joined(
         [
             f"{whole(leak['num_images'])} of {whole(leak['of'])} {leak['later']} images ({percent(leak['num_images'] / leak['of'])}) "
-            f"have {what} in {leak['earlier']}"
+            f"{'has' if leak['num_images'] == 1 else 'have'} {what} in {leak['earlier']}"
             for leak in leaks
         ]
     )
@@ -159,7 +162,8 @@ def _patients(audit: Audit) -> list[Check]:
     shared = mapping(mapping(audit.get("duplicates")).get("patients_who_share"))
     for kind, words in (("copies", "exactly the same picture"), ("near", "nearly the same picture")):
         if num := finite(shared.get(kind)):
-            text = f"{counted(num, 'group')} of images of different patients show {words}: is one person there under two names?"
+            shows = "shows" if num == 1 else "show"
+            text = f"{counted(num, 'group')} of images of different patients {shows} {words}: is one person there under two names?"
             found.append(Check("patients", "One patient, two names", "warning" if kind == "copies" else "notice", text))
     return found
 
@@ -189,8 +193,8 @@ def _shortcuts(audit: Audit) -> list[Check]:
             "shortcuts",
             f"Shortcut: {row['name']}",
             "warning" if row["verdict"] == "warning" else "notice",
-            f"From {row['name']} alone the classes can be told apart with an AUROC of "
-            f"{number(row['auroc'], 2)} ({number(row['low'], 2)} to {number(row['high'], 2)}; chance 0.50). {row.get('meaning') or ''}".strip(),
+            f'"{row["name"]}" alone tells the classes apart with an AUROC of {number(row["auroc"], 2)} '
+            f"({interval(row, 2) or 'no interval'}; chance 0.50). {row.get('meaning') or ''}".strip(),
         )
         for row in told
     ]
@@ -206,7 +210,8 @@ def _label_columns(audit: Audit) -> list[Check]:
     names = [str(name) for name in sequence(audit.get("label_columns"))]
     if not names:
         return []
-    text = f"{joined(names)}: a column of the table that equals the label one to one. It is not shown to the network."
+    what = "a column of the table that equals" if len(names) == 1 else "columns of the table that each equal"
+    text = f"{joined(names)}: {what} the label one to one. No network sees the table."
     return [Check("shortcuts", "Columns that give the label away", "notice", text)]
 
 
@@ -219,7 +224,8 @@ def _conflicts(audit: Audit) -> list[Check]:
         return [Check("copies", "Conflicting labels", "clear", "Images that show the same carry the same label.")]
     told = [(exact, "exact copies"), (near, "near-duplicates")]
     groups = joined([f"{counted(num, 'group')} of {words}" for num, words in told if num])
-    text = f"{groups} carry more than one label ({counted(part.get('num_images'), 'image')})."
+    carries = "carries" if exact + near == 1 else "carry"
+    text = f"{groups} {carries} more than one label ({counted(part.get('num_images'), 'image')})."
     return [Check("copies", "Conflicting labels", "warning" if exact else "notice", text)]
 
 
@@ -229,7 +235,7 @@ def _doubtful(audit: Audit) -> list[Check]:
         return []
     num = finite(part.get("num"))
     if num is None:
-        return [Check("labels", "Doubtful labels", "not assessed", str(part.get("reason") or NOT_ASSESSED))]
+        return [Check("labels", "Doubtful labels", "not assessed", _sentence(str(part.get("reason") or NOT_ASSESSED)))]
     if not num:
         return [
             Check("labels", "Doubtful labels", "clear", "No label is contradicted by all of the most similar images.")
@@ -246,7 +252,7 @@ def _doubtful(audit: Audit) -> list[Check]:
 
 ODD = {
     "blank": ("Empty images", "{} one value everywhere or nothing but noise", "warning"),
-    "outliers": ("Outliers", "{} unlike all others", "notice"),
+    "outliers": ("Outliers", "{} unlike the rest of the set", "notice"),
     "frames": ("Frames", "{} a frame of one value around the picture", "notice"),
     "text": ("Burnt-in text", "{} what looks like letters or a scale bar burnt in (text can name a patient, and can give the class away)", "notice"),
 }  # fmt: skip
@@ -273,9 +279,9 @@ def _odd(audit: Audit) -> list[Check]:
 
 def _classes(audit: Audit) -> list[Check]:
     part = mapping(audit.get("classes"))
-    if not part:
+    if not part.get("rows"):
         return []
-    unit = str(part.get("unit") or "patient")
+    are_known = part.get("unit") == "patient"
     thin = [f"{one['name']} ({whole(one['num'])})" for one in map(mapping, sequence(part.get("thin")))]
     if thin:
         return [
@@ -283,9 +289,13 @@ def _classes(audit: Audit) -> list[Check]:
                 "classes",
                 "Thin classes",
                 "warning",
-                f"Carried by fewer than five, each {unit} counted once, and so hardly to be judged: {joined(thin)}.",
+                f"Carried by fewer than five patients{'' if are_known else ' (or images of unknown ones)'}, and so hardly to "
+                f"be judged: {joined(thin)}.",
             )
         ]
-    return [
-        Check("classes", "Thin classes", "clear", "Every class is carried by enough patients or groups to be judged.")
-    ]
+    who = "patients" if are_known else "patients (or images of unknown ones)"
+    return [Check("classes", "Thin classes", "clear", f"Every class is carried by at least five {who}.")]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -12,7 +12,7 @@ from scanlens.errors import RunError
 from scanlens.files import write_text
 from scanlens.report.audit import ODD, Audit, checks, head
 from scanlens.report.cases import picture
-from scanlens.report.folder import finite, mapping, read_audit, sequence
+from scanlens.report.folder import finite, mapping, read_audit, sequence, understood
 from scanlens.report.forest import ForestRow, forest_plot
 from scanlens.report.html import rendered
 from scanlens.report.words import NOT_ASSESSED, counted, interval, number, whole
@@ -32,7 +32,9 @@ def build_audit_page(run_dir: Path) -> Path | None:
     path = run_dir / "report" / "audit.html"
     if path.parent.is_symlink():
         raise RunError(f"{path.parent} is a link, and the page would land elsewhere. Remove the link.")
-    write_text(path, render(audit, run_dir / "audit"))
+    with understood(run_dir / "audit.json"):
+        page = render(audit, run_dir / "audit")
+    write_text(path, page)
     return path
 
 
@@ -119,7 +121,7 @@ def _shortcuts(audit: Audit, pictures: Path) -> Group | None:
         return None
     note = (
         "How well a single property tells the classes apart, by a small model that is cross-validated by patient (or group of "
-        "near-duplicates). 0.50 is guessing. A property of the file is never the disease; what is in the picture may be."
+        "near-duplicates). 0.50 is guessing. A property of the file should not depend on the disease, unless pictures were cut out along what they show; what is in the picture may."
     )
     cells = [
         [
@@ -147,7 +149,7 @@ def _labels(audit: Audit, pictures: Path) -> Group | None:
     listed = [mapping(one) for one in sequence(part.get("listed"))]
     if not listed:
         return None
-    note = "The label of each, beside what the most similar images of other patients or groups are labeled. The first picture is the image itself."
+    note = "The label of each, beside what the most similar images of other patients or groups are labeled."
     rows = [
         _row(one, pictures, f"{whole(one.get('index'))}: {one.get('target')}", str(one.get("words") or ""))
         for one in listed
@@ -178,7 +180,7 @@ def _classes(audit: Audit, pictures: Path) -> Group | None:
     if per := sequence(part.get("images_per_patient")):
         note += f" A patient has {number(per[0], 0)} to {number(per[2], 0)} images, {number(per[1], 1)} in the middle."
     if mixed := finite(part.get("num_mixed_patients")):
-        note += f" {counted(mixed, 'patient')} have images of several classes."
+        note += f" {counted(mixed, 'patient')} {'has' if mixed == 1 else 'have'} images of several classes."
     return _group("classes", "Classes", note, table={"heads": sequence(part.get("heads")), "rows": rows})
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,21 @@ def read_audit(run_dir: Path) -> dict[str, Any] | None:
 def _robustness(run_dir: Path) -> dict[str, Any] | None:
     path, remedy = run_dir / "robustness.json", "Judge the robustness again with this version."
     return _versioned(path, ROBUSTNESS_VERSION, remedy=remedy) if path.is_file() else None
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """What is read from a file whose values are of other types or missing is an error that names the file.
+
+    Raises:
+        RunError: in place of what such values cause.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RunError(
+            f"{path} is not what an audit writes ({type(error).__name__}: {error}). Restore it, or audit the data again."
+        ) from error
 
 
 def read_folds_file(folder: Path) -> dict[str, Any]:

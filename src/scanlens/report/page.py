@@ -13,10 +13,10 @@ from markupsafe import Markup
 from scanlens.errors import RunError
 from scanlens.files import write_text
 from scanlens.report import charts, facts, sentences, tables
-from scanlens.report.audit import checks
+from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
-from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
+from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
 from scanlens.report.html import rendered
 from scanlens.report.robustness import robustness_section
 from scanlens.report.tiles import tiles
@@ -124,6 +124,11 @@ def _task(run: RunFolder) -> str:
     )
 
 
+def _audit_checks(run: RunFolder) -> list[Check]:
+    with understood(run.path / "audit.json"):
+        return checks(run.audit) if run.audit else []
+
+
 def _body(run: RunFolder) -> dict[str, Any]:
     best = finite(run.evaluation.get("best_epoch"))
     confidence, is_right = _stated(run)
@@ -133,7 +138,7 @@ def _body(run: RunFolder) -> dict[str, Any]:
         "counts": facts.count_table(run),
         "counts_chart": _markup(charts.class_counts(mapping(run.facts.get("counts")), run.class_names)),
         "quarantine": facts.quarantine_table(run),
-        "audit_checks": checks(run.audit) if run.audit else [],
+        "audit_checks": _audit_checks(run),
         "overrides": [str(one) for one in sequence(mapping(run.audit).get("overrides"))],
         "chosen": without_paths("\n".join(str(line) for line in sequence(run.facts.get("chosen")))),
         "curves": [

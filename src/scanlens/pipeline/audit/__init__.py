@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from scanlens.config import build
 from scanlens.data.audit_plan import AuditPlan
-from scanlens.errors import DataError
+from scanlens.errors import DataError, RunError
 from scanlens.files import write_csv, write_json
 from scanlens.pipeline.audit.copies import copies_part
 from scanlens.pipeline.audit.listing import listed_chains, listed_groups
@@ -23,6 +23,7 @@ from scanlens.report.folder import AUDIT_VERSION
 from scanlens.runs import Config, Run
 
 log = logging.getLogger(__name__)
+LISTS = ("copies.csv", "chains.csv", "doubtful_labels.csv", "odd_images.csv")
 
 
 def audit_run(config: Config) -> None:
@@ -30,6 +31,7 @@ def audit_run(config: Config) -> None:
 
     Raises:
         DataError: if the data cannot be used as a whole; with audit.on_leak=error, if a copy lies in two splits.
+        RunError: if the folder holds a training run, whose split and audit are part of its result.
     """
     from scanlens.pipeline import only_writer
     from scanlens.pipeline.build import settle_hardware
@@ -37,6 +39,7 @@ def audit_run(config: Config) -> None:
     run = Run(Path(config["run_dir"]).resolve())
     run.folder.mkdir(parents=True, exist_ok=True)
     with only_writer(run.folder):
+        _refuse_trained(run)
         hardware = settle_hardware(config["trainer"], model=config["model"])
         listed = decode(config, accelerator=hardware["accelerator"])
         write_quarantine(run, listed)
@@ -46,6 +49,14 @@ def audit_run(config: Config) -> None:
         page = build_audit_page(run.folder)
         log.info("%s\n\n%-8s %s", console_audit(run.folder), "report", page)
         refuse_leaks(config, result)
+
+
+def _refuse_trained(run: Run) -> None:
+    if run.config_file.exists():
+        raise RunError(
+            f"{run.folder} holds a training run, and an audit would replace its split.csv. Choose another run_id; what "
+            "was found before that training is in its report/audit.html."
+        )
 
 
 def write_quarantine(run: Run, listed: Listed) -> None:
@@ -59,7 +70,14 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
 
     Returns:
         The contents of audit.json.
+
+    Raises:
+        RunError: if the folder `audit` is a link.
     """
+    folder = run.folder / "audit"
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a link, and what was found would land elsewhere. Remove the link.")
+    _clear(folder)
     plan: AuditPlan = build(config["audit"])
     splits: Sequence[str | None] = [row.split for row in division.table.rows]
     patients = {record.patient for record in listed.records if record.patient}
@@ -75,14 +93,20 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
         "overrides": division.overrides,
         "notes": division.table.notes,
         "duplicates": copies_part(listed, division, splits)
-        | listed_groups(listed, division, splits, folder=run.folder / "audit", most=plan.most_listed),
+        | listed_groups(listed, division, splits, folder=folder, most=plan.most_listed),
     }
-    folder = run.folder / "audit"
     result["hidden_patients"] = listed_chains(listed, division, splits, folder=folder, most=plan.most_listed)
     with threadpool_limits(limits=1):  # small matrices: threads that wait for each other cost more than they bring
         result |= measured_parts(listed, division, splits, plan=plan, seed=config["seed"], folder=folder)
     write_json(run.folder / "audit.json", result)
     return result
+
+
+def _clear(folder: Path) -> None:
+    """Remove the lists and pictures of an earlier audit, which may have been of other images."""
+    lists = (folder / name for name in LISTS if (folder / name).is_file())
+    for path in (*lists, *folder.glob("*-[0-9][0-9][0-9][0-9][0-9].png")):
+        path.unlink()
 
 
 def refuse_leaks(config: Config, result: Config) -> None:

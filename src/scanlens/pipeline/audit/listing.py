@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scanlens.data.cache import FULL_SCALE
 from scanlens.data.partners import Partners, best_partners
-from scanlens.files import write_csv
+from scanlens.files import write_list
 from scanlens.pipeline.audit.copies import members, near_groups
 from scanlens.pipeline.decode import Listed
 from scanlens.pipeline.division import Division
@@ -66,12 +66,12 @@ def listed_groups(
         for kind, group_N in kinds.items()
         if group_N is not None
         for number, indices in by_group(group_N).items()
-        if kind == "copy" or not _are_copies(division.copy_N, indices)
+        if kind == "copy" or not are_copies(division.copy_N, indices)
     ]
     found.sort(key=_rank)
     partners = best_partners(listed.images.thumbnails, division.near.group_N) if division.near is not None else None
     rows = (row for one in found for row in _rows(listed, splits, one, partners))
-    write_csv(folder / "copies.csv", COLUMNS, rows)
+    write_list(folder / "copies.csv", COLUMNS, rows)
     shown = []
     for one in found[:most]:
         chosen = _to_show(one.indices, splits)
@@ -116,7 +116,7 @@ def _described(listed: Listed, splits: Sequence[str | None], kind: str, number: 
     return _Group(kind, number, indices, len(final) > 1, len(given) > 1, len(targets) > 1)
 
 
-def _are_copies(copy_N: NDArray[np.int64], indices: Sequence[int]) -> bool:
+def are_copies(copy_N: NDArray[np.int64], indices: Sequence[int]) -> bool:
     """Whether a group of near-duplicates is one of exact copies, which is told already."""
     return bool(copy_N[indices[0]] >= 0 and (copy_N[indices] == copy_N[indices[0]]).all())
 
@@ -179,7 +179,7 @@ def listed_chains(
         for number, indices in chains
         for i in indices
     )
-    write_csv(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
+    write_list(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
     num_divided = sum(len({splits[i] for i in indices} - {None}) > 1 for _, indices in chains)
     shown = []
     for number, indices in chains[:most]:

@@ -20,9 +20,9 @@ from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.class_counts import class_counts
 from scanlens.evaluation.doubtful_labels import doubtful_labels, label_conflicts
 from scanlens.evaluation.shortcuts import measure_shortcuts, verdict
-from scanlens.files import write_csv
+from scanlens.files import write_list
 from scanlens.pipeline.audit.copies import members, near_groups
-from scanlens.pipeline.audit.listing import shown_image
+from scanlens.pipeline.audit.listing import are_copies, shown_image
 from scanlens.pipeline.decode import Listed
 from scanlens.pipeline.division import Division
 from scanlens.report.sheets import row_png
@@ -32,7 +32,7 @@ MOST_MEASURED = 20_000  # images: of more, whole groups are drawn
 MOST_AT_ONCE = 5_000  # images whose thumbnails are held in memory for shortcuts
 MOST_ODD = 12  # drawn of each kind
 _MEANING = {
-    "file": "It cannot be the disease: a network can be right here without having looked at the anatomy.",
+    "file": "It should not depend on the disease, unless pictures were cut out along what they show: a network can be right here without having looked at the anatomy.",
     "person": "It may go with the disease, and a network may use it in place of the disease.",
     "picture": "It may be the disease, or how and where the pictures were taken: a network need not look closer.",
 }
@@ -100,11 +100,15 @@ def _shortcuts(
     ]
 
 
-def _conflicts(listed: Listed, division: Division) -> dict[str, Any]:
+def _conflicts(listed: Listed, division: Division) -> dict[str, Any] | None:
+    """Groups that carry several labels; a group of near-duplicates that are all exact copies is told once. None without labels."""
     target_N = _targets(listed)
+    if (target_N < 0).all():
+        return None
     near_N = near_groups(division, num=len(target_N))
     exact = label_conflicts(division.copy_N, target_N)
-    near = [] if near_N is None else label_conflicts(near_N, target_N)
+    found = [] if near_N is None else label_conflicts(near_N, target_N)
+    near = [one for one in found if not are_copies(division.copy_N, one.indices)]
     images = {i for one in (*exact, *near) for i in one.indices}
     return {"num_exact": len(exact), "num_near": len(near), "num_images": len(images)}
 
@@ -119,7 +123,7 @@ def _doubtful(
     rows = ThumbnailRows(listed.images.thumbnails, chosen.tolist())
     found = doubtful_labels(rows, target_N[chosen], division.alike_N[chosen])
     told = [(int(chosen[one.index]), one) for one in found.found]
-    write_csv(
+    write_list(
         folder / "doubtful_labels.csv",
         ("index", "id", "target", "suggested", "margin"),
         (
@@ -153,7 +157,7 @@ def _odd(
         {"index": one.index, "id": listed.records[one.index].id, "kind": one.kind, "score": round(one.score, 4)}
         for one in told
     )
-    write_csv(folder / "odd_images.csv", ("index", "id", "kind", "score"), rows)
+    write_list(folder / "odd_images.csv", ("index", "id", "kind", "score"), rows)
     parts: dict[str, Any] = {}
     for name in dict.fromkeys(_ODD_KINDS.values()):
         of_kind = [one for one in told if _ODD_KINDS[one.kind] == name]
@@ -193,4 +197,5 @@ def _classes(listed: Listed, splits: Sequence[str | None]) -> dict[str, Any]:
 
 
 def _cell(num_images: int, num_patients: int | None) -> str:
-    return f"{num_images}" if num_patients is None else f"{num_images} ({num_patients} patients)"
+    who = "" if num_patients is None else f" ({num_patients} patient{'' if num_patients == 1 else 's'})"
+    return f"{num_images}{who}"
