@@ -31,7 +31,11 @@ def test_results_of_a_run_are_written_beside_its_evaluation(tmp_path: Path) -> N
     folder = write_run_folder(tmp_path)
     table, text = write_results(folder)
     run = read_run(folder)
-    rows = {(row["split"], row["level"], row["class"], row["metric"]): row for row in read_csv(table)}
+    rows = {
+        (row["split"], row["level"], row["class"], row["metric"]): row
+        for row in read_csv(table)
+        if row["part"] == "performance"
+    }
     auroc = run.split("test")["patient"]["metrics"]["auroc"]
     assert float(rows["test", "patient", "", "auroc"]["value"]) == auroc["value"]
     assert float(rows["test", "patient", "", "auroc"]["low"]) == auroc["low"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class RunFolder:
         explanations: contents of explanations/cases.json, or None.
         quarantine: rows of quarantine.csv.
         audit: contents of audit.json, or None.
+        mistakes: contents of missed/cases.json, or None.
+        split_rows: rows of split.csv.
     """
 
     path: Path
@@ -52,6 +54,8 @@ class RunFolder:
     explanations: dict[str, Any] | None
     quarantine: list[Row]
     audit: dict[str, Any] | None = None
+    mistakes: dict[str, Any] | None = None
+    split_rows: list[Row] = field(default_factory=list)
 
     @property
     def is_classification(self) -> bool:
@@ -88,6 +92,7 @@ def read_run(run_dir: Path) -> RunFolder:
             "Write the report with the version of scanlens that made the run, or evaluate the run again."
         )
     cases = run_dir / "explanations" / "cases.json"
+    mistakes = run_dir / "missed" / "cases.json"
     return RunFolder(
         path=run_dir,
         config=config,
@@ -99,6 +104,8 @@ def read_run(run_dir: Path) -> RunFolder:
         explanations=_required_json(cases) if cases.is_file() else None,
         quarantine=_csv(run_dir / "quarantine.csv"),
         audit=read_audit(run_dir),
+        mistakes=_required_json(mistakes) if mistakes.is_file() else None,
+        split_rows=_csv(run_dir / "split.csv"),
     )
 
 
