@@ -284,6 +284,15 @@ def test_missed_positives_are_told_by_the_rows_of_their_images_lowest_first() ->
     assert [(one.rows, one.score) for one in missed] == [((4, 6), 0.125), ((2, 7), 0.5)]  # d, c
 
 
+def test_false_alarms_are_told_with_their_scores_highest_first() -> None:
+    point = chosen(view_of([0.6], [0.1]), TargetSensitivity(0.95))
+    view = view_of([0.9, 0.2], [0.7, 0.1, 0.6, 0.8, 0.59])
+    told = apply_operating_point(point, view).as_dict()
+    assert told["false_alarm_images"] == [[5], [2], [4]]
+    assert told["false_alarm_scores"] == [0.8, 0.7, 0.6]
+    assert (told["missed_images"], told["missed_scores"]) == ([[1]], [0.2])
+
+
 def test_the_level_of_patients_is_taken_only_where_both_splits_have_it() -> None:
     alone = predictions_of([0.9, 0.2, 0.8], [1, 0, 1], [None, None, None])
     validation, test, reason = matching_views(

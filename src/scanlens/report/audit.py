@@ -229,7 +229,8 @@ def _doubtful(audit: Audit) -> list[Check]:
         return []
     num = finite(part.get("num"))
     if num is None:
-        return [Check("labels", "Doubtful labels", "not assessed", str(part.get("reason") or NOT_ASSESSED))]
+        why = str(part.get("reason") or NOT_ASSESSED).rstrip(".")
+        return [Check("labels", "Doubtful labels", "not assessed", f"{why[:1].upper()}{why[1:]}.")]
     if not num:
         return [
             Check("labels", "Doubtful labels", "clear", "No label is contradicted by all of the most similar images.")

@@ -20,12 +20,17 @@ def network(run: RunFolder) -> str:
     settings = {
         k: v for k, v in mapping(run.config.get("model")).items() if k not in ("_target_", "partners", "weights")
     }
-    plain = [f"{key} {value}" for key, value in settings.items() if isinstance(value, str | int | float)]
+    plain = [_setting(key, value) for key, value in settings.items() if isinstance(value, str | int | float)]
     told = f" with {joined([without_paths(one) for one in plain], most=20)}" if plain else ""
     size = (
         f" It has {whole(known.get('parameters'))} parameters, of which {whole(known.get('trainable'))} were trained."
     )
     return f"The network was {known['name']}{told}.{size}"
+
+
+def _setting(key: str, value: object) -> str:
+    words = key.replace("_", " ")
+    return words if value is True else f"no {words}" if value is False else f"{words} {value}"
 
 
 def start(run: RunFolder) -> str:
@@ -78,7 +83,7 @@ def augment(run: RunFolder) -> str:
     active = {key: value for key, value in plan.items() if key not in _NOT_AN_AUGMENTATION and value not in _NO_CHANGE}
     if not active:
         return "Training images were not augmented."
-    told = [f"{key.replace('_', ' ')} {'' if value is True else value}".strip() for key, value in active.items()]
+    told = [_setting(key, value) for key, value in active.items()]
     return f"Training images, and no others, were augmented at random: {joined(told, most=40)}."
 
 
@@ -106,7 +111,7 @@ def software(run: RunFolder) -> str:
     own, python = run.provenance.get("scanlens"), run.provenance.get("python")
     first = ([f"scanlens {own}"] if own else []) + ([f"Python {python}"] if python else [])
     rest = [f"{_PACKAGES.get(name, name)} {version}" for name, version in packages.items()]
-    return f"Software: {joined([*first, *rest], most=40)}."
+    return f"The software was {joined([*first, *rest], most=40)}."
 
 
 def hardware(run: RunFolder) -> str:
@@ -124,4 +129,6 @@ def code(run: RunFolder) -> str:
     git = mapping(run.provenance.get("git"))
     if not git.get("commit"):
         return ""
-    return f"Code: commit {git['commit']}" + (", with changes that were not committed." if git.get("dirty") else ".")
+    return f"The code was at commit {git['commit']}" + (
+        ", with changes that were not committed." if git.get("dirty") else "."
+    )

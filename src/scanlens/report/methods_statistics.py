@@ -85,7 +85,7 @@ def sets_and_referral(run: RunFolder) -> str:
         told.append(
             f"a rule that refers unsure images was chosen on validation for at most {percent(risk)} errors among the others"
         )
-    text = joined(told)
+    text = ", and ".join(told)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 

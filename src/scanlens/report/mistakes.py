@@ -31,10 +31,10 @@ def _group(run: RunFolder, known: dict[str, Any], kind: str, title: str, if_none
     rows = [_row(run, known, mapping(one)) for one in sequence(known.get(kind))]
     if not total:
         return {"title": title, "note": if_none, "rows": []}
-    some = f"the {whole(len(rows))} surest of {whole(total)}" if len(rows) < total else f"all {whole(total)}"
-    note = f"Shown: {some}, the surest mistake first"
-    note += "; of a patient the images most like it." if known.get("unit") == "patient" else "."
-    return {"title": f"{title} ({whole(total)})", "note": note, "rows": rows}
+    note = f"{whole(len(rows))} of {whole(total)} shown, the surest mistake first"
+    if known.get("unit") == "patient":
+        note += f"; of each patient the images with the highest probability of “{known.get('positive')}”"
+    return {"title": f"{title} ({whole(total)})", "note": f"{note}.", "rows": rows}
 
 
 def _row(run: RunFolder, known: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _row(run: RunFolder, known: dict[str, Any], one: dict[str, Any]) -> dict[str
     threshold = finite(known.get("threshold"))
     limit = "" if threshold is None else f" (threshold {number(threshold, 2)})"
     words = f"Probability of {positive} {number(one.get('score'), 2)}{limit}; reference {_tally(one.get('target'))}; "
-    words += f"network {_tally(one.get('predicted'))}."
+    words += f"most probable {_tally(one.get('predicted'))}."
     total = finite(one.get("num_images")) or len(shown)
     if total > 1:
         words += f" {whole(len(shown))} of {counted(total, 'image')}."

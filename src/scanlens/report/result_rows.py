@@ -43,7 +43,7 @@ def _performance(evaluation: dict[str, Any]) -> Iterator[Row]:
 
 def _decisions(evaluation: dict[str, Any]) -> Iterator[Row]:
     part = mapping(evaluation.get("decisions"))
-    level = {"level": part.get("unit"), "class": part.get("positive"), "interval": _level(part)}
+    level = {"level": part.get("unit"), "class": part.get("positive")}
     points = [mapping(part.get("chosen")), *(mapping(one) for one in sequence(part.get("compared")))]
     for place, one in enumerate(points):
         name = str(mapping(one.get("rule")).get("name"))
@@ -52,9 +52,9 @@ def _decisions(evaluation: dict[str, Any]) -> Iterator[Row]:
             yield _row({**head, "split": "val"}, "threshold", one["threshold"])
         for split, key in (("val", "validation"), ("test", "test")):
             for metric, value in _entries(mapping(one.get(key))):
-                yield _row({**head, "split": split, **_size(evaluation, split)}, metric, value)
+                yield _row({**head, "split": split, **_size(evaluation, split, part)}, metric, value)
         if point(one.get("net_benefit")) is not None:
-            yield _row({**head, "split": "test", **_size(evaluation, "test")}, "net_benefit", one["net_benefit"])
+            yield _row({**head, "split": "test", **_size(evaluation, "test", part)}, "net_benefit", one["net_benefit"])
 
 
 def _trust(evaluation: dict[str, Any]) -> Iterator[Row]:
