@@ -15,7 +15,7 @@ from scanlens.report.words import interval, point, whole
 
 COLUMNS = 40
 CELL = 12  # units of the view box
-LINE = 24  # of the legend
+LINE = 22  # of the legend
 MOST = 10_000  # icons on a page
 _SHAPES = {
     "missed": "m-3.8 -3.8l7.6 7.6m0 -7.6l-7.6 7.6",
@@ -51,7 +51,7 @@ def thousand_picture(thousand: Mapping[str, Any], *, positive: str, unit: str, n
     said = html.escape(f"Of {whole(total)} {unit}s: " + "; ".join(labels.values()), quote=True)
     return (
         f'<svg class="chart chart-{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{said}" '
-        f'font-size="16" fill="currentColor">{_icons(numbers)}{_legend(labels, top=rows * CELL + 12)}</svg>'
+        f'font-size="14" fill="currentColor">{_icons(numbers)}{_legend(labels, top=rows * CELL + 12)}</svg>'
     )
 
 
@@ -87,6 +87,6 @@ def _center(cell: int) -> int:
 
 def _legend(labels: Mapping[str, str], *, top: int) -> str:
     return "".join(
-        f'<path d="M8 {top + LINE * i + 10}{_SHAPES[key]}" {_INK[key]}/><text x="22" y="{top + LINE * i + 16}">{html.escape(text)}</text>'
+        f'<path d="M8 {top + LINE * i + 10}{_SHAPES[key]}" {_INK[key]}/><text x="22" y="{top + LINE * i + 15}">{html.escape(text)}</text>'
         for i, (key, text) in enumerate(labels.items())
     )
