@@ -175,3 +175,11 @@ def test_uncommitted_changes_are_not_kept_back(run: RunFolder) -> None:
     git = {"commit": "abc", "dirty": True}
     changed = dataclasses.replace(run, provenance={"git": git})
     assert learning.code(changed) == "The code was at commit abc, with changes that were not committed."
+
+
+def test_an_ensemble_is_not_called_a_single_network() -> None:
+    facts = {"model_summary": {"name": "Ensemble of 3 (LeNet)", "weights_note": None}}
+    several = told(facts=facts, evaluation={"uncertainty": {"method": "ensemble", "members": 3}})
+    assert learning.ensemble(several) == "The probabilities of 3 networks were averaged."
+    assert learning.start(several) == ""
+    assert learning.ensemble(told(facts=facts)).startswith("No ensemble: a single network")

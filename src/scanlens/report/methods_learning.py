@@ -36,7 +36,7 @@ def _setting(key: str, value: object) -> str:
 def start(run: RunFolder) -> str:
     """Where the first weights came from, and what they had seen."""
     known = mapping(run.facts.get("model_summary"))
-    if "weights_note" not in known:
+    if known.get("weights_note") is None:
         return ""
     note = without_paths(known["weights_note"]).rstrip(".") or "drawn at random"
     return f"Initial weights: {note}. {lineage(run)}".strip()
@@ -99,7 +99,10 @@ def choice(run: RunFolder) -> str:
 
 
 def ensemble(run: RunFolder) -> str:
-    """That a run has one network."""
+    """Whether one network answers or several."""
+    part = mapping(run.evaluation.get("uncertainty"))
+    if part.get("method") == "ensemble":
+        return f"The probabilities of {counted(part.get('members'), 'network')} were averaged."
     return "No ensemble: a single network was trained and judged." if mapping(run.facts.get("model_summary")) else ""
 
 
