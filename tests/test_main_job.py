@@ -35,6 +35,7 @@ def test_the_run_folder_holds_what_the_contract_lists(finished: tuple[Run, str])
         "config.yaml", "provenance.json", "split.csv", "quarantine.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt",
         "weights.safetensors", "metrics.csv", "predictions/val.csv", "predictions/test.csv", "evaluation.json",
         "explanations/cases.json", "explanations/filters.png", "explanations/feature_maps.png", "report/index.html",
+        "report/checklist.csv", "report/checklist.md", "report/methods.txt", "results.csv", "results.tex", "missed/cases.json",
     ]  # fmt: skip
     assert [name for name in expected if not (run.folder / name).is_file()] == []
     assert list((run.folder / "logs").rglob("events.out.tfevents.*"))
@@ -122,6 +123,28 @@ def test_the_report_is_one_page_without_requests_or_ids(finished: tuple[Run, str
     assert "not for diagnosis" in page.lower()
     assert "patient-0" not in page
     assert str(run.folder.parents[1]) not in page
+
+
+def test_the_checklist_claims_only_what_lies_in_the_run_folder(finished: tuple[Run, str]) -> None:
+    run, _ = finished
+    rows = read_csv(run.folder / "report" / "checklist.csv")
+    named = {name for row in rows for name in row["files"].split("; ") if name}
+    assert named >= {"config.yaml", "split.csv", "audit.json", "evaluation.json", "missed/cases.json"}
+    assert [name for name in named if not (run.folder / name).is_file()] == []
+    status = {(row["guideline"], row["item"]): row["status"] for row in rows}
+    assert status["CLAIM 2024", "20"] == status["CLAIM 2024", "35"] == status["CLAIM 2024", "39"] == "filled"
+    assert status["CLAIM 2024", "14"] == "open"
+
+
+def test_mistakes_are_those_that_were_counted(finished: tuple[Run, str]) -> None:
+    run, _ = finished
+    rates = json.loads(run.evaluation_file.read_text(encoding="utf-8"))["decisions"]["chosen"]["test"]
+    known = json.loads((run.mistakes / "cases.json").read_text(encoding="utf-8"))
+    assert (known["num_missed"], known["num_false_alarms"]) == (rates["false_negatives"], rates["false_positives"])
+    for one in known["missed"]:
+        assert one["score"] < known["threshold"]
+        assert (run.mistakes / one["picture"]).is_file()
+    assert all(one["score"] >= known["threshold"] for one in known["false_alarms"])
 
 
 def test_the_report_can_be_made_again_without_torch(finished: tuple[Run, str]) -> None:

@@ -26,12 +26,9 @@ def report(arguments: Sequence[str]) -> None:
         sys.stdout.write(REPORT_HELP)
         return
     given = pairs("report", arguments, required=("run",))
-    from scanlens.report.audit_page import build_audit_page
-    from scanlens.report.page import build_report
+    from scanlens.report.page import write_report
 
-    run_dir = Path(given["run"][-1])
-    build_audit_page(run_dir)
-    sys.stdout.write(f"{build_report(run_dir)}\n")
+    sys.stdout.write(f"{write_report(Path(given['run'][-1]))}\n")
 
 
 def predict(arguments: Sequence[str]) -> None:

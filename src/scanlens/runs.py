@@ -97,6 +97,10 @@ class Run:
         return self.folder / "explanations"
 
     @property
+    def mistakes(self) -> Path:
+        return self.folder / "missed"
+
+    @property
     def report_file(self) -> Path:
         return self.folder / "report" / "index.html"
 

@@ -280,7 +280,17 @@ def test_missed_positives_are_told_by_the_rows_of_their_images_lowest_first() ->
     test = predictions_of(score, [1, 0, 1, 1, 1, 0, 1, 1], ["a", "b", "c", "a", "d", "b", "d", "c"])
     _, view, _ = matching_views(None, test, class_names=CLASSES, positive="tumor")
     point = OperatingPoint(Youden(), "tumor", "patient", threshold=0.6, reason=None)
-    assert apply_operating_point(point, view).missed == ((4, 6), (2, 7))  # d at 0.125, c at 0.5
+    missed = apply_operating_point(point, view).missed
+    assert [(one.rows, one.score) for one in missed] == [((4, 6), 0.125), ((2, 7), 0.5)]  # d, c
+
+
+def test_false_alarms_are_told_with_their_scores_highest_first() -> None:
+    point = chosen(view_of([0.6], [0.1]), TargetSensitivity(0.95))
+    view = view_of([0.9, 0.2], [0.7, 0.1, 0.6, 0.8, 0.59])
+    told = apply_operating_point(point, view).as_dict()
+    assert told["false_alarm_images"] == [[5], [2], [4]]
+    assert told["false_alarm_scores"] == [0.8, 0.7, 0.6]
+    assert (told["missed_images"], told["missed_scores"]) == ([[1]], [0.2])
 
 
 def test_the_level_of_patients_is_taken_only_where_both_splits_have_it() -> None:
@@ -320,7 +330,8 @@ def test_the_order_of_images_makes_no_difference() -> None:
         for splits in ((validation, test), (shuffled(validation, 5), shuffled(test, 6)))
     )
     for decisions in (one, other):
-        del decisions["chosen"]["missed_images"]  # rows of a table in another order
+        for name in ("missed_images", "false_alarm_images"):
+            del decisions["chosen"][name]  # rows of a table in another order
     assert json.loads(json.dumps(other, allow_nan=False), parse_float=lambda x: round(float(x), 9)) == json.loads(
         json.dumps(one, allow_nan=False), parse_float=lambda x: round(float(x), 9)
     )

@@ -111,7 +111,7 @@ def test_predictions_of_other_weights_are_refused(copy: Path) -> None:
     rows = read_csv(path)
     rows[0] |= {f"prob_{name}": str(float(name == names[0])) for name in names}
     write_csv(path, list(rows[0]), rows)
-    with pytest.raises(RunError, match="gives other predictions than those in predictions/test.csv"):
+    with pytest.raises(RunError, match=r"gives other predictions than those in predictions/test\.csv"):
         robustness(copy, kinds=["noise"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def test_results_of_a_run_are_written_beside_its_evaluation(tmp_path: Path) -> N
     folder = write_run_folder(tmp_path)
     table, text = write_results(folder)
     run = read_run(folder)
-    rows = {(row["split"], row["level"], row["class"], row["metric"]): row for row in read_csv(table)}
+    rows = {
+        (row["split"], row["level"], row["class"], row["metric"]): row
+        for row in read_csv(table)
+        if row["part"] == "performance"
+    }
     auroc = run.split("test")["patient"]["metrics"]["auroc"]
     assert float(rows["test", "patient", "", "auroc"]["value"]) == auroc["value"]
     assert float(rows["test", "patient", "", "auroc"]["low"]) == auroc["low"]
@@ -44,3 +49,32 @@ def test_results_of_a_run_are_written_beside_its_evaluation(tmp_path: Path) -> N
     assert f"AUROC & {run.split('test')['slice']['metrics']['auroc']['value']:.3f}" in written
     assert "Per image & Per patient" in written
     assert not re.search(r"(?<!\\)_", written)
+
+
+def test_odd_class_names_leave_a_table_that_latex_can_read(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path)
+    odd = "[a] * 5 % & \\textbf{x} ≥ 2 cm_1 $^~#|\n\nÖdem µ"
+    path = folder / "evaluation.json"
+    content = path.read_text(encoding="utf-8").replace('"glioma"', json.dumps(odd))
+    path.write_text(content, encoding="utf-8")
+    text = write_results(folder)[1].read_text(encoding="utf-8")
+    commands = set(re.findall(r"\\([a-zA-Z]+)", text))
+    own = {"usepackage", "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule"}
+    assert commands - own == {
+        "textbackslash", "textasciitilde", "textasciicircum", "textbar", "geq", "mu"
+    } | (commands & {"textless", "textgreater"})  # fmt: skip
+    bare = re.sub(r"\\[\\{}&%$#_]", "", text)
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    assert not re.search(r"(?<!\\)[#~^]", re.sub(r"\\text\w+\{\}", "", bare))
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:-1]
+    assert len(body) > 20
+    for line in body:
+        assert line.endswith(r" \\")
+        assert len(re.findall(r"(?<!\\)&", line)) == 2
+
+
+def test_a_row_does_not_become_the_argument_of_the_end_of_the_row_before() -> None:
+    text = latex_table(["Metric", "Test"], [["[a]", "1"], ["* b", "2"]], caption="", label="tab:x")
+    assert "    {}[a] & 1" in text
+    assert "    {}* b & 2" in text

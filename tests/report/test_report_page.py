@@ -25,7 +25,7 @@ from scanlens.report.cases import explained_cases, methods
 from scanlens.report.facts import quarantine_table
 from scanlens.report.folder import RunFolder, read_run
 from scanlens.report.html import NOTICE, TEMPLATES
-from scanlens.report.page import ReportWriter, build_report, render
+from scanlens.report.page import ReportWriter, build_report, render, write_report
 from scanlens.report.sentences import cautions, findings
 from scanlens.report.tables import metric_table
 
@@ -34,7 +34,7 @@ from scanlens.report.tables import metric_table
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished classification run with its page; not to be changed."""
     folder = write_run_folder(tmp_path_factory.mktemp("run") / "finished")
-    build_report(folder)
+    write_report(folder)
     return folder
 
 
@@ -90,7 +90,9 @@ def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
     elements = Elements(page).found
     references = [(tag, attrs[name]) for tag, attrs in elements for name in ("src", "href") if attrs.get(name)]
     assert len(references) > 20
-    assert not [one for one in references if not (one[1] or "").startswith(("data:", "#"))]
+    elsewhere = {one for one in references if not (one[1] or "").startswith(("data:", "#"))}
+    beside = ("methods.txt", "checklist.csv", "checklist.md", "../results.csv", "../results.tex")
+    assert elsewhere == {("a", name) for name in beside}, "links to files of the run that a reader may open"
     assert not {tag for tag, _ in elements} & {"script", "iframe", "object", "embed", "form", "base", "audio", "video"}
     assert not [name for _, attrs in elements for name in attrs if name.startswith("on") or name == "style"]
     assert "http://" not in page
@@ -128,7 +130,8 @@ def test_headings_are_in_order_and_every_picture_has_words(page: str) -> None:
     assert all(attrs.get("aria-label") or attrs.get("aria-hidden") for tag, attrs in elements if tag == "svg")
     ids = [attrs["id"] for _, attrs in elements if attrs.get("id")]
     assert len(ids) == len(set(ids))
-    anchors = [attrs["href"] for tag, attrs in elements if tag == "a"]
+    anchors = [attrs["href"] for tag, attrs in elements if tag == "a" and (attrs["href"] or "").startswith("#")]
+    assert anchors
     assert {(href or "#")[1:] for href in anchors} <= set(ids)
 
 

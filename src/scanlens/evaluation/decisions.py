@@ -42,8 +42,8 @@ def evaluate_decisions(
 
     Returns:
         `positive`, `unit` ("patient" or "image"), `unit_reason` (why not patients, or None), `chosen` (rule, threshold,
-        reason, notes, rates on validation and test, rows of the images of missed positives in the test predictions,
-        net benefit), `compared` (the same for the other rules, without missed images), `predictive_values` by
+        reason, notes, rates on validation and test, rows in the test predictions of the images of missed positives and of
+        false alarms, and their scores, net benefit), `compared` (the same for the other rules, without these rows), `predictive_values` by
         prevalence and `per_thousand` (None without an operating point or a class), `decision_curve`, `interval`.
 
     Raises:
@@ -112,4 +112,4 @@ def exchange_threshold(rule: Rule, threshold: float | None) -> float:
 
 
 def _without_images(described: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in described.items() if name != "missed_images"}
+    return {name: value for name, value in described.items() if not name.startswith(("missed_", "false_alarm_"))}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scanlens.evaluation.binary_view import BinaryView, Bools, Unit
+from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.intervals import Interval, entry, share_interval
 from scanlens.evaluation.likelihood import Entry, negative_likelihood_ratio, positive_likelihood_ratio
 from scanlens.evaluation.threshold_rules import NOBODY, Argmax, Rule, TargetSensitivity, ThresholdRule, candidates
@@ -106,23 +107,44 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongCall:
+    """A unit that is called wrongly.
+
+    Args:
+        rows: of its images in the predictions.
+        score: probability of the positive class, which was compared with the threshold.
+    """
+
+    rows: tuple[int, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedPoint:
     """An operating point on a split that had no part in choosing it.
 
     Args:
         point: the operating point.
         rates: None if there is no operating point.
-        missed: for each missed positive the rows of its images in the predictions; lowest score first.
+        missed: every missed positive; lowest score first.
+        false_alarms: everyone called positive who is not; highest score first.
     """
 
     point: OperatingPoint
     rates: Rates | None
-    missed: tuple[tuple[int, ...], ...] = ()
+    missed: tuple[WrongCall, ...] = ()
+    false_alarms: tuple[WrongCall, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        rates = None if self.rates is None else self.rates.as_dict()
-        return {**self.point.as_dict(), "test": rates, "missed_images": [list(rows) for rows in self.missed]}
+        return {
+            **self.point.as_dict(),
+            "test": None if self.rates is None else self.rates.as_dict(),
+            "missed_images": [list(one.rows) for one in self.missed],
+            "missed_scores": [one.score for one in self.missed],
+            "false_alarm_images": [list(one.rows) for one in self.false_alarms],
+            "false_alarm_scores": [one.score for one in self.false_alarms],
+        }
 
 
 def choose_operating_point(validation: BinaryView | None, rule: Rule, *, positive: str, unit: Unit) -> OperatingPoint:
@@ -154,9 +176,15 @@ def apply_operating_point(point: OperatingPoint, view: BinaryView) -> AppliedPoi
     if point.reason is not None:
         return AppliedPoint(point, None)
     is_called_U = point.calls(view)
-    missed = np.flatnonzero(view.is_positive_U & ~is_called_U)
-    missed = missed[np.argsort(view.score_U[missed], kind="stable")]
-    return AppliedPoint(point, rates_of(view, is_called_U), tuple(view.images_U[unit] for unit in missed))
+    missed = _wrong(view, view.is_positive_U & ~is_called_U, view.score_U)
+    false_alarms = _wrong(view, ~view.is_positive_U & is_called_U, -view.score_U)
+    return AppliedPoint(point, rates_of(view, is_called_U), missed, false_alarms)
+
+
+def _wrong(view: BinaryView, is_wrong_U: Bools, order_U: Floats) -> tuple[WrongCall, ...]:
+    units = np.flatnonzero(is_wrong_U)
+    ordered = units[np.argsort(order_U[units], kind="stable")]
+    return tuple(WrongCall(view.images_U[unit], float(view.score_U[unit])) for unit in ordered)
 
 
 def rates_of(view: BinaryView, is_called_U: Bools) -> Rates:

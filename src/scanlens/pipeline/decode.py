@@ -22,12 +22,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a source gave: images in the cache, and who they belong to."""
+    """What a source gave: images in the cache, and who they belong to.
+
+    Args:
+        source: of the images.
+        records: one an image of the cache.
+        images: the cache.
+        preprocess: with nothing left to choose.
+        num_without_class: images that the source lists, and that a network of classes cannot use.
+    """
 
     source: Any
     records: list[Record]
     images: CachedImages
     preprocess: Preprocess
+    num_without_class: int = 0
 
 
 def decode(config: Config, *, accelerator: str) -> Listed:
@@ -41,7 +50,8 @@ def decode(config: Config, *, accelerator: str) -> Listed:
         DataError: if there are no images, or too many cannot be read.
     """
     source = build(config["data"])
-    records = [record for record in source.records() if record.target is not None or is_reconstruction(config)]
+    found = source.records()
+    records = [record for record in found if record.target is not None or is_reconstruction(config)]
     if not records:
         raise DataError(f"data={source.name}: no images were found under {source.root}. Check data.root.")
     partners = config["model"].get("partners", {})
@@ -63,7 +73,7 @@ def decode(config: Config, *, accelerator: str) -> Listed:
         )
     _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
     kept = [records[i] for i in images.kept]
-    return Listed(source, kept, images, preprocess)
+    return Listed(source, kept, images, preprocess, num_without_class=len(found) - len(records))
 
 
 def _preferred_size(source: Any, partners: Config, accelerator: str) -> int:

@@ -28,7 +28,7 @@ from scanlens.pipeline.patients import patient_plan, read_predicted, verdict
 from scanlens.pipeline.subgroups import judge_groups
 from scanlens.pipeline.trust import judge_trust
 from scanlens.pipeline.uncertainty import ENTROPY, INFORMATION, PLAIN, judge_orders
-from scanlens.report.page import build_report
+from scanlens.report.page import write_report
 from scanlens.report.summary import console_table
 from scanlens.runs import Config, Run
 
@@ -62,7 +62,7 @@ def ensemble(folders: Sequence[Path], *, out: Path) -> Path:
     found = {split: joined for split in ("val", "test") if (joined := _write_split(run, members, split))}
     write_json(run.evaluation_file, _evaluation(run, members, found))
     _note_end(run, members)
-    build_report(run.folder)
+    write_report(run.folder)
     log.info("\n%s", console_table(run.folder))
     return run.folder
 

@@ -23,6 +23,7 @@ from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
+from scanlens.pipeline.mistakes import write_mistakes
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
 from scanlens.pipeline.robustness import write_robustness
 from scanlens.pipeline.subgroups import judge_groups
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def judge(run: Run) -> None:
-    """Write predictions, explanations and evaluation.json of a run with finished training."""
+    """Write predictions, explanations, mistakes and evaluation.json of a run with finished training."""
     network = rebuild_network(run.config)
     load_weights(run.weights_file, network)
     data = open_data(run)
@@ -46,7 +47,9 @@ def judge(run: Run) -> None:
         trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
     if passes_of(run.config):
         add_passes(run, network, data, splits)
-    write_json(run.evaluation_file, evaluate(run, splits, data))
+    evaluation = evaluate(run, splits, data)
+    write_mistakes(run, evaluation, lambda index: data.image_and_mask(index)[0].numpy())
+    write_json(run.evaluation_file, evaluation)
     _make_worse(run, network, data)
 
 

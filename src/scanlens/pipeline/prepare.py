@@ -120,6 +120,7 @@ def _facts(config: Config, listed: Listed, table: SplitTable, hardware: Config) 
         "patients_known": patients_known,
         "groups": "patient" if patients_known else ("near-duplicate groups" if _groups_are_shared(table) else "image"),
         "num_quarantined": len(listed.images.quarantined),
+        "num_without_class": listed.num_without_class,
         "source_about": listed.source.about,
         "is_phantom": listed.source.root is None,
         "cache": str(listed.images.folder),

@@ -37,7 +37,7 @@ from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.pipeline.progress import progress_bar
 from scanlens.pipeline.trust import binary, named_class
 from scanlens.report.folder import ROBUSTNESS_VERSION
-from scanlens.report.page import build_report
+from scanlens.report.page import write_report
 from scanlens.report.robustness_sentences import robustness_sentences
 from scanlens.report.sheets import row_png
 from scanlens.runs import Config, Run, load_run
@@ -70,7 +70,7 @@ def robustness(run_dir: Path, *, kinds: Sequence[str]) -> Config:
     with only_writer(run.folder):
         content = write_robustness(run, network, open_data(run), kinds=kinds)
         if run.report_file.is_file():
-            build_report(run.folder)
+            write_report(run.folder)
     log.info("%s\n\nwritten to %s", "\n".join(robustness_sentences(content)), run.robustness_file)
     return content
 

@@ -168,7 +168,7 @@ def _benefit(curve: Mapping[str, Any]) -> str:
     if not any(point(one) is not None for one in sequence(curve.get("model"))):
         return ""
     sure, likely = sequence(curve.get("surely_better")), sequence(curve.get("better"))
-    ranges = joined([f"{number(first, 2)} to {number(last, 2)}" for first, last in sure or likely], most=4)
+    ranges = joined([_range(number(first, 2), number(last, 2)) for first, last in sure or likely], most=4)
     if not ranges:
         return "At no threshold does acting on the network do more good than acting on everybody or on nobody."
     doubt = "" if sure else ", but not beyond what chance explains"
@@ -176,3 +176,7 @@ def _benefit(curve: Mapping[str, Any]) -> str:
         f"For those who would act at a probability of {ranges}, acting on the network does more good than acting on "
         f"everybody or on nobody{doubt}."
     )
+
+
+def _range(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class RunFolder:
         quarantine: rows of quarantine.csv.
         audit: contents of audit.json, or None.
         robustness: contents of robustness.json, or None.
+        mistakes: contents of missed/cases.json, or None.
+        split_rows: rows of split.csv.
     """
 
     path: Path
@@ -57,6 +59,8 @@ class RunFolder:
     quarantine: list[Row]
     audit: dict[str, Any] | None = None
     robustness: dict[str, Any] | None = None
+    mistakes: dict[str, Any] | None = None
+    split_rows: list[Row] = field(default_factory=list)
 
     @property
     def is_classification(self) -> bool:
@@ -93,6 +97,7 @@ def read_run(run_dir: Path) -> RunFolder:
             "Write the report with the version of scanlens that made the run, or evaluate the run again."
         )
     cases = run_dir / "explanations" / "cases.json"
+    mistakes = run_dir / "missed" / "cases.json"
     return RunFolder(
         path=run_dir,
         config=config,
@@ -105,6 +110,8 @@ def read_run(run_dir: Path) -> RunFolder:
         quarantine=_csv(run_dir / "quarantine.csv"),
         audit=read_audit(run_dir),
         robustness=_robustness(run_dir),
+        mistakes=_required_json(mistakes) if mistakes.is_file() else None,
+        split_rows=_csv(run_dir / "split.csv"),
     )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from scanlens.files import write_csv, write_text
-from scanlens.report.folder import finite, mapping, read_run
+from scanlens.report.folder import mapping, read_run
+from scanlens.report.result_rows import COLUMNS, result_rows
 from scanlens.report.tables import CLASS_METRICS, METRICS, RECONSTRUCTION
 from scanlens.report.words import point, with_interval
 
-COLUMNS = ("split", "level", "class", "metric", "value", "low", "high", "reason")
-_LEVELS = {"patient": "patient", "slice": "image"}
+MATH = (r"\leq", r"\geq", r"\pm", r"\times", r"\mu", r"\mu", "-")  # signs that fonts for text lack
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -21,6 +21,11 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "–": "--",
+    "|": r"\textbar{}",
+    "\n": " ",
+    "\r": " ",
+    "\t": " ",
+    **{sign: f"${word}$" for sign, word in zip("≤≥±×µμ−", MATH, strict=True)},
     "\u202f": r"\,",
     "\u00a0": "~",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -46,7 +51,7 @@ def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption:
         caption: in words.
         label: for references, letters, digits, ':' and '-' only.
     """
-    lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in rows]
+    lines = [_guarded(" & ".join(escaped(cell) for cell in row)) + r" \\" for row in rows]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -67,8 +72,13 @@ def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption:
     )
 
 
+def _guarded(line: str) -> str:
+    """A line that the end of the line before cannot take for its argument."""
+    return "{}" + line if line.startswith(("[", "*")) else line
+
+
 def write_results(run_dir: Path) -> tuple[Path, Path]:
-    """Write results.csv (every number of evaluation.json, one a row) and results.tex (the test split) into a run folder.
+    """Write results.csv (the numbers of evaluation.json, one a row) and results.tex (the test split) into a run folder.
 
     Raises:
         RunError: if the folder, or a file that it needs, is missing or damaged.
@@ -81,31 +91,6 @@ def write_results(run_dir: Path) -> tuple[Path, Path]:
     caption = f"Test results of {network}, with 95 % intervals."
     write_text(text, latex_table(heads, rows, caption=caption, label="tab:results"))
     return table, text
-
-
-def result_rows(evaluation: dict[str, Any]) -> list[dict[str, object]]:
-    """Every metric with its interval, one a row with the keys `COLUMNS`; `class` is empty for metrics of all classes."""
-    rows: list[dict[str, object]] = []
-    for split, judged in mapping(evaluation.get("splits")).items():
-        levels = {name: mapping(judged.get(key)) for key, name in _LEVELS.items() if mapping(judged.get(key))}
-        for level, found in (levels or {"image": mapping(judged)}).items():
-            rows += [_row(split, level, "", name, one) for name, one in mapping(found.get("metrics")).items()]
-            for label, metrics in mapping(found.get("per_class")).items():
-                rows += [_row(split, level, label, name, one) for name, one in metrics.items() if isinstance(one, dict)]
-    return rows
-
-
-def _row(split: str, level: str, label: str, metric: str, found: Any) -> dict[str, object]:
-    bounds = {key: finite(mapping(found).get(key)) for key in ("low", "high")}
-    return {
-        "split": split,
-        "level": level,
-        "class": label,
-        "metric": metric,
-        "value": point(found),
-        **bounds,
-        "reason": mapping(found).get("reason"),
-    }
 
 
 def _test_table(test: dict[str, Any], *, is_classification: bool) -> tuple[list[str], list[list[str]]]:

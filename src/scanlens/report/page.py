@@ -16,8 +16,12 @@ from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
+from scanlens.report.checklist import NOTE, checklists, write_checklist
+from scanlens.report.flow import data_flow, flow_chart
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
 from scanlens.report.html import rendered
+from scanlens.report.latex import write_results
+from scanlens.report.methods_text import methods_paragraphs, write_methods
 from scanlens.report.robustness import robustness_section
 from scanlens.report.tiles import tiles
 from scanlens.report.trust import trust_sections
@@ -25,6 +29,13 @@ from scanlens.report.uncertainty import uncertainty_section
 from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
 
 DEFAULT_CASES = 12
+_PAPER_FILES = (
+    ("results.csv", "../results.csv"),
+    ("results.tex", "../results.tex"),
+    ("methods.txt", "methods.txt"),
+    ("checklist.csv", "checklist.csv"),
+    ("checklist.md", "checklist.md"),
+)
 _LEVELS = (("patient", "per patient"), ("slice", "per image"))
 
 
@@ -42,11 +53,27 @@ class ReportWriter:
         self.enabled, self.max_cases = enabled, max_cases
 
     def write(self, run_dir: Path) -> Path | None:
-        """Write the page of this run and return where it lies; None if no page is wanted."""
-        if not self.enabled:
-            return None
-        build_audit_page(run_dir)
-        return build_report(run_dir, max_cases=self.max_cases)
+        """Write the page of this run, and what belongs to it, and return where it lies; None if no page is wanted."""
+        return write_report(run_dir, max_cases=self.max_cases) if self.enabled else None
+
+
+def write_report(run_dir: Path, *, max_cases: int | None = None) -> Path:
+    """Write tables, checklists, methods text, the page of the audit and, last, the page of a run; where that lies.
+
+    Args:
+        run_dir: the run folder.
+        max_cases: how many explained cases are shown; None for what the configuration of the run says.
+
+    Raises:
+        RunError: if the folder, or a file that the page needs, is missing or damaged.
+    """
+    run = read_run(Path(run_dir))
+    _refuse_link(run.path / "report")
+    write_results(run.path)
+    write_checklist(run)
+    write_methods(run)
+    build_audit_page(run.path)
+    return build_report(run.path, max_cases=max_cases)
 
 
 def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | None = None) -> Path:
@@ -65,10 +92,15 @@ def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | Non
     """
     text = render(read_run(Path(run_dir)), max_cases=max_cases)
     path = Path(run_dir) / "report" / "index.html" if out is None else Path(out)
-    if out is None and path.parent.is_symlink():
-        raise RunError(f"{path.parent} is a link, and the page would land elsewhere. Remove the link.")
+    if out is None:
+        _refuse_link(path.parent)
     write_text(path, text)
     return path
+
+
+def _refuse_link(folder: Path) -> None:
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a link, and the page would land elsewhere. Remove the link.")
 
 
 def render(run: RunFolder, *, max_cases: int | None = None) -> str:
@@ -78,7 +110,13 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
     parts = {"robustness_part": robustness_section(run), "uncertainty_part": uncertainty_section(run)}
     return rendered(
-        "index.html.j2", **_head(run), **_body(run), **trust_sections(run), **parts, **_explanations(run, max_cases)
+        "index.html.j2",
+        **_head(run),
+        **_body(run),
+        **trust_sections(run),
+        **parts,
+        **_explanations(run, max_cases),
+        **_reporting(run),
     )
 
 
@@ -103,6 +141,7 @@ def _head(run: RunFolder) -> dict[str, Any]:
         ("cases", "Explained cases"),
         ("localization", "Localization"),
         ("network", "Filters"),
+        ("reporting", "For a paper"),
         ("provenance", "Provenance"),
     ]
     return {
@@ -138,6 +177,7 @@ def _body(run: RunFolder) -> dict[str, Any]:
         "counts": facts.count_table(run),
         "counts_chart": _markup(charts.class_counts(mapping(run.facts.get("counts")), run.class_names)),
         "quarantine": facts.quarantine_table(run),
+        "flow": _markup(flow_chart(data_flow(run))),
         "audit_checks": _audit_checks(run),
         "overrides": [str(one) for one in sequence(mapping(run.audit).get("overrides"))],
         "chosen": without_paths("\n".join(str(line) for line in sequence(run.facts.get("chosen")))),
@@ -206,6 +246,15 @@ def _explanations(run: RunFolder, max_cases: int) -> dict[str, Any]:
         "blank_note": f"Blank maps: {NOT_ASSESSED if blank is None else f'{blank:.0f} of {total}'}.",
         "filters": picture(folder, "filters.png"),
         "feature_maps": picture(folder, "feature_maps.png"),
+    }
+
+
+def _reporting(run: RunFolder) -> dict[str, Any]:
+    return {
+        "methods_text": methods_paragraphs(run),
+        "checklists": checklists(run),
+        "checklist_note": NOTE,
+        "paper_files": [(name, href) for name, href in _PAPER_FILES if (run.path / "report" / href).is_file()],
     }
 
 

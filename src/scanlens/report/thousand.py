@@ -15,6 +15,7 @@ from scanlens.report.words import interval, point, whole
 
 COLUMNS = 40
 CELL = 12  # units of the view box
+LINE = 22  # of the legend
 MOST = 10_000  # icons on a page
 _SHAPES = {
     "missed": "m-3.8 -3.8l7.6 7.6m0 -7.6l-7.6 7.6",
@@ -46,11 +47,11 @@ def thousand_picture(thousand: Mapping[str, Any], *, positive: str, unit: str, n
     numbers = {key: round(count or 0) for key, count in counts.items()}
     rows = -(-round(total) // COLUMNS)
     labels = _labels(thousand, positive=positive, unit=unit)
-    width, height = COLUMNS * CELL, rows * CELL + 12 + 20 * len(labels)
+    width, height = COLUMNS * CELL, rows * CELL + 12 + LINE * len(labels)
     said = html.escape(f"Of {whole(total)} {unit}s: " + "; ".join(labels.values()), quote=True)
     return (
         f'<svg class="chart chart-{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{said}" '
-        f'font-size="13" fill="currentColor">{_icons(numbers)}{_legend(labels, top=rows * CELL + 12)}</svg>'
+        f'font-size="14" fill="currentColor">{_icons(numbers)}{_legend(labels, top=rows * CELL + 12)}</svg>'
     )
 
 
@@ -86,6 +87,6 @@ def _center(cell: int) -> int:
 
 def _legend(labels: Mapping[str, str], *, top: int) -> str:
     return "".join(
-        f'<path d="M8 {top + 20 * i + 8}{_SHAPES[key]}" {_INK[key]}/><text x="20" y="{top + 20 * i + 13}">{html.escape(text)}</text>'
+        f'<path d="M8 {top + LINE * i + 10}{_SHAPES[key]}" {_INK[key]}/><text x="22" y="{top + LINE * i + 15}">{html.escape(text)}</text>'
         for i, (key, text) in enumerate(labels.items())
     )

@@ -10,6 +10,7 @@ from scanlens.report.decision import decision_curve_chart, predictive_value_char
 from scanlens.report.decision_words import RATES, decision_sentences, prevalence_table, rule_table
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.forest import ForestRow, forest_plot
+from scanlens.report.mistakes import mistakes
 from scanlens.report.naive import naive_note
 from scanlens.report.referral_charts import conformal_chart, risk_coverage_chart, set_size_chart
 from scanlens.report.reliability_chart import reliability_diagram
@@ -37,6 +38,7 @@ def trust_sections(run: RunFolder) -> dict[str, Any]:
     """Everything that the template `trust.html.j2` shows; parts that were not assessed are None with their reason."""
     return {
         "decisions": _decisions(mapping(run.evaluation.get("decisions"))),
+        "mistakes": mistakes(run),
         "calibration_part": _calibration(mapping(run.evaluation.get("calibration"))),
         "conformal_part": _conformal(mapping(run.evaluation.get("conformal"))),
         "referral_part": _referral(mapping(run.evaluation.get("referral"))),
@@ -59,7 +61,6 @@ def _decisions(part: dict[str, Any]) -> dict[str, Any]:
     positive, unit = str(part.get("positive")), str(part.get("unit"))
     thousand = mapping(part.get("per_thousand"))
     threshold = finite(chosen.get("threshold"))
-    missed = [int(one) for one in _flat(chosen.get("missed_images"))]
     return {
         "reason": "",
         "positive": positive,
@@ -74,13 +75,7 @@ def _decisions(part: dict[str, Any]) -> dict[str, Any]:
         "predictive": _markup(
             predictive_value_chart(mapping(part.get("predictive_values")), marked=finite(thousand.get("prevalence")))
         ),
-        "missed": ", ".join(f"row {number}" for number in missed[:30]),
     }
-
-
-def _flat(value: object) -> list[Any]:
-    """Numbers of nested lists, in order."""
-    return [leaf for one in sequence(value) for leaf in (_flat(one) if isinstance(one, list) else [one])]
 
 
 def _calibration(part: dict[str, Any]) -> dict[str, Any]:
