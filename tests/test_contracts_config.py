@@ -168,7 +168,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "facts",
         "hydra",
     }
-    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "compare", "cache")
+    assert cli.COMMANDS == ("train", "audit", "folds", "report", "predict", "evaluate", "compare", "cache")
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)
 
 

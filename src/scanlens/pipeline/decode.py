@@ -49,6 +49,21 @@ def decode(config: Config, *, accelerator: str) -> Listed:
     size = wanted.size or _preferred_size(source, partners, accelerator)
     channels = wanted.channels or _num_channels(source, records)
     preprocess = wanted.resolved(size=size, channels=channels)
+    return read_all(source, records, preprocess, config)
+
+
+def read_all(source: Any, records: Sequence[Record], preprocess: Preprocess, config: Config) -> Listed:
+    """Decode records once, or find them in the cache.
+
+    Args:
+        source: that lists and reads them.
+        records: at least one.
+        preprocess: with nothing left to choose.
+        config: with `loader` and `paths`.
+
+    Raises:
+        DataError: if too many cannot be read.
+    """
     loader = build(config["loader"])
     with progress_bar("decoding images", total=len(records)) as advance:
         images = build_cache(
@@ -62,8 +77,7 @@ def decode(config: Config, *, accelerator: str) -> Listed:
             max_bytes=int(loader.max_cache_gib * 2**30),
         )
     _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
-    kept = [records[i] for i in images.kept]
-    return Listed(source, kept, images, preprocess)
+    return Listed(source, [records[i] for i in images.kept], images, preprocess)
 
 
 def _preferred_size(source: Any, partners: Config, accelerator: str) -> int:

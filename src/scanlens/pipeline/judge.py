@@ -21,6 +21,7 @@ from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
 from scanlens.pipeline.subgroups import judge_groups
@@ -42,6 +43,8 @@ def judge(run: Run) -> None:
     with plain_interrupts():
         trainer.predict(task, dataloaders=[data.evaluation_loader(split) for split in splits], return_predictions=True)
     write_json(run.evaluation_file, evaluate(run, splits, data))
+    if run.facts["task"] == "classification":
+        write_fingerprint(run, network, data)
 
 
 def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> list[pl.Callback]:
@@ -85,7 +88,7 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     """The contents of evaluation.json."""
     is_reconstruction = run.facts["task"] == "reconstruction"
     plan = None if is_reconstruction else patient_plan(run)
-    judged = _reconstruction(run, splits) if plan is None else _classification(run, splits, plan)
+    judged = _reconstruction(run, splits) if plan is None else judge_images(run, splits, plan)
     return {
         "schema_version": 1,
         "task": run.facts["task"],
@@ -103,7 +106,8 @@ def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:
     }
 
 
-def _classification(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+def judge_images(run: Run, splits: list[str], plan: PatientPlan) -> Config:
+    """`splits` of evaluation.json of a classifier, from its predictions; tables of patients are written on the way."""
     judged = {}
     for split in splits:
         found = read_predicted(run, split)

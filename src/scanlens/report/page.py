@@ -16,6 +16,7 @@ from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.audit import checks
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
+from scanlens.report.external_page import render_external
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence
 from scanlens.report.html import rendered
 from scanlens.report.tiles import tiles
@@ -70,7 +71,9 @@ def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | Non
 
 
 def render(run: RunFolder, *, max_cases: int | None = None) -> str:
-    """The page as text."""
+    """The page as text; that of an external evaluation if the folder is one."""
+    if run.evaluation.get("external"):
+        return render_external(run)
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
