@@ -87,18 +87,28 @@ def apply_decisions(
         RunError: if `stored` is not of this form.
         ValueError: names the row that is at fault, or a class that does not exist.
     """
-    try:
-        points = [OperatingPoint.from_dict(one) for one in (stored["chosen"], *stored["compared"])]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"decisions: expected what judging writes, got {error!r}. Judge the run again.") from error
+    points = stored_points(stored)
     unit, positive = points[0].unit, points[0].positive
-    if any((one.unit, one.positive) != (unit, positive) for one in points):
-        raise RunError("decisions: expected operating points of one class and one unit. Judge the run again.")
     as_chosen: Join = join if unit == "patient" else _images_alone
     _, judged, why_not = matching_views(None, test, class_names=class_names, positive=positive, join=as_chosen)
     if judged.unit != unit:
         return {"reason": f"the threshold was chosen for patients, and here {why_not}"}
     return _judged(points, judged, prevalence=prevalence, unit_reason=why_not)
+
+
+def stored_points(stored: Mapping[str, Any]) -> list[OperatingPoint]:
+    """The chosen operating point and those it was compared with, from what `evaluate_decisions` gave.
+
+    Raises:
+        RunError: if it is not of this form, or the points are not of one class and one unit.
+    """
+    try:
+        points = [OperatingPoint.from_dict(one) for one in (stored["chosen"], *stored["compared"])]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"decisions: expected what judging writes, got {error!r}. Judge the run again.") from error
+    if len({(one.unit, one.positive) for one in points}) > 1:
+        raise RunError("decisions: expected operating points of one class and one unit. Judge the run again.")
+    return points
 
 
 def _images_alone(*_: Any) -> tuple[None, str]:

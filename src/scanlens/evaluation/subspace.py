@@ -74,7 +74,7 @@ def fit_subspace(values_ND: Floats, *, seed: int, most_components: int = MOST_CO
         most_components: 1 or more.
     """
     num = min(most_components, len(values_ND) - 1, values_ND.shape[1])
-    if num < 1:
+    if num < 1 or bool((values_ND == values_ND[:1]).all()):
         return None
     model = PCA(num, svd_solver="randomized", random_state=seed % 2**32).fit(np.asarray(values_ND, np.float64))
     spread_C = np.sqrt(model.explained_variance_)

@@ -1,8 +1,8 @@
 """`fingerprint.npz`: what the images of a run are like, so that it can be told later whether new ones are alike.
 
-It holds numbers of at most 1,500 training images (see `image_facts`), never a picture, a name or a class, and
-the few directions in which small thumbnails and the features of the network vary. Whoever fits directions sees his own
-images too well, and so does a network: directions of thumbnails are fitted on one half of the training patients and
+It holds numbers of at most 1,500 training images (see `image_facts`), and their coordinates in the few directions in which
+small thumbnails and the features of the network vary; neither names nor classes. With the directions, coordinates give a
+blurred picture of 24 x 24 pixels. Whoever fits directions sees his own images too well, and so does a network: directions of thumbnails are fitted on one half of the training patients and
 distances told of the other half; those of features are told of validation patients, which taught the network nothing.
 
 Legend of axes: N images, F facts, D numbers of a vector.

@@ -51,8 +51,11 @@ def drift_sentences(drift: Mapping[str, Any]) -> list[str]:
     spoken = [one for one in drifted if one["name"] in _NUMBERS]
     spoken.sort(key=lambda one: -abs(finite(one.get("difference")) or float("inf")))
     sentences = [f"The new images {joined([_clause(one) for one in spoken[:_MOST_SPOKEN]])}."] if spoken else []
-    far = [text for name, one in mapping(drift.get("beyond")).items() if (text := _far(name, mapping(one), drifted))]
-    sentences += far
+    far = {
+        name: text for name, one in mapping(drift.get("beyond")).items() if (text := _far(name, mapping(one), drifted))
+    }
+    sentences += [_moved(one) for one in drifted if one["name"] in _SCORES and one["name"] not in far]
+    sentences += far.values()
     if apart := _apart(drift):
         sentences.append(apart)
     if sentences:
@@ -72,10 +75,16 @@ def drift_table(drift: Mapping[str, Any]) -> list[list[str]]:
             number(one.get("difference"), 2),
             number(one.get("ks"), 2),
             number(one.get("ks_by_chance"), 2),
-            number(one.get("adjusted_p"), 3) + (" *" if one.get("has_drifted") else ""),
+            _p(one),
         ]
         for one in _numbers(drift)
     ]
+
+
+def _p(one: Mapping[str, Any]) -> str:
+    if finite(one.get("adjusted_p")) is None:
+        return str(one.get("reason") or NOT_ASSESSED)
+    return number(one["adjusted_p"], 3) + (" *" if one.get("has_drifted") else "")
 
 
 def apart_table(drift: Mapping[str, Any]) -> list[list[str]]:
@@ -100,6 +109,10 @@ def _clause(one: Mapping[str, Any]) -> str:
     return f"{words[1 if rises else 2]} (median {_value(new)} against {_value(known)}{far})"
 
 
+def _moved(one: Mapping[str, Any]) -> str:
+    return f"The new images have a {'higher' if (finite(one.get('difference')) or 0) > 0 else 'lower'} score '{_SCORES[str(one['name'])]}' than chance explains."
+
+
 def _far(name: str, one: Mapping[str, Any], drifted: list[dict[str, Any]]) -> str:
     """Only where the whole distribution of the score has moved: a share alone may be chance."""
     share, expected = mapping(one.get("share")), finite(one.get("expected"))
@@ -108,7 +121,9 @@ def _far(name: str, one: Mapping[str, Any], drifted: list[dict[str, Any]]) -> st
         return ""
     if value <= expected or (low is not None and low <= expected):
         return ""
-    return f"{percent(value)} of them lie beyond what {_BEYOND[name]} ({percent(expected)} were to be expected)."
+    return (
+        f"{percent(value)} of the new images lie beyond what {_BEYOND[name]} ({percent(expected)} were to be expected)."
+    )
 
 
 def _apart(drift: Mapping[str, Any]) -> str:
@@ -119,7 +134,7 @@ def _apart(drift: Mapping[str, Any]) -> str:
     best = max(sure, key=lambda one: finite(one.get("auroc")) or 0)
     bounds = interval(best, 2)
     said = number(best.get("auroc"), 2) + (f" ({bounds})" if bounds else "")
-    return f"A small classifier tells them from training images by {best['name']} alone: AUROC {said}, 0.5 is chance."
+    return f"A small classifier tells new from training images by {best['name']} alone: AUROC {said}, 0.5 is chance."
 
 
 def _surely(one: Mapping[str, Any]) -> float | None:

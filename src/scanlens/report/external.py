@@ -50,7 +50,7 @@ def notes(run: RunFolder) -> list[str]:
     told = [str(one) for one in [*_list(part, "seen", "told"), *_list(part, "classes", "told")]]
     if copies := finite(part.get("num_copies")):
         told.append(
-            f"{counted(copies, 'image')} repeat another of the new images pixel by pixel; they count once as patients."
+            f"{counted(copies, 'image')} repeat another of the new images pixel by pixel; where patients are unknown, copies are kept together in intervals."
         )
     if bad := finite(part.get("num_quarantined")):
         told.append(f"{counted(bad, 'image')} cannot be read and are left out (quarantine.csv).")

@@ -8,9 +8,9 @@ from typing import Any
 
 from scanlens.errors import RunError
 from scanlens.evaluation.calibrator import Calibrator
+from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.conformal import ConformalSets
-from scanlens.evaluation.decisions import apply_decisions
-from scanlens.evaluation.patient_rules import PatientRule
+from scanlens.evaluation.decisions import apply_decisions, stored_points
 from scanlens.evaluation.referral import Referral
 from scanlens.evaluation.rule_choice import RuleChoice
 from scanlens.pipeline.patients import PatientPlan, Predicted, rule_of
@@ -70,17 +70,23 @@ def read_chosen(run: Run) -> Chosen:
             None if "referral" in reasons else Referral.from_dict(judged["referral"]["rule"]),
             reasons,
         )
-        _check_classes(found, run.facts["class_names"])
+        _check_classes(found, run)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RunError) as error:
         raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
     return found
 
 
-def _check_classes(found: Chosen, names: list[str]) -> None:
+def _check_classes(found: Chosen, run: Run) -> None:
+    names = run.facts["class_names"]
     if found.calibrator is not None and found.calibrator.num_classes != len(names):
         raise ValueError(f"a calibration of {found.calibrator.num_classes} classes, the run has {len(names)}")
     if found.sets is not None and list(found.sets.class_names) != names:
         raise ValueError("sets of other classes than those of the run")
+    if "decisions" not in found.reasons:
+        target, _ = named_class(run.config, names)
+        positive = {found.judged["decisions"]["positive"], stored_points(found.judged["decisions"])[0].positive}
+        if target is None or positive != {target.name}:
+            raise ValueError("decisions about another class than operating_point.positive")
 
 
 def apply_trust(chosen: Chosen, run: Run, test: Predicted) -> dict[str, Any]:
@@ -90,9 +96,6 @@ def apply_trust(chosen: Chosen, run: Run, test: Predicted) -> dict[str, Any]:
         chosen: by the run.
         run: folder of the other images, with predictions and the configuration of the run.
         test: its predictions.
-
-    Raises:
-        RunError: if decisions are not what judging writes.
     """
     parts: dict[str, Any] = {key: {"reason": reason} for key, reason in chosen.reasons.items()}
     if chosen.calibrator is None:
@@ -111,22 +114,16 @@ def apply_trust(chosen: Chosen, run: Run, test: Predicted) -> dict[str, Any]:
     return parts
 
 
-def _decisions(chosen: Chosen, run: Run, test: Predicted, calibrated_NK: Any) -> dict[str, Any]:
-    stored, names = chosen.judged["decisions"], run.facts["class_names"]
+def _decisions(chosen: Chosen, run: Run, test: Predicted, calibrated_NK: Floats) -> dict[str, Any]:
+    names = run.facts["class_names"]
     target, reason = named_class(run.config, names)
     if target is None:
         return {"reason": reason}
-    if not isinstance(stored, dict) or target.name != stored.get("positive"):
-        raise RunError(
-            f"decisions of evaluation.json are not about '{target.name}', the class of operating_point.positive. "
-            "Restore it from a copy, or judge the run again."
-        )
-    rule: PatientRule = chosen.plan.choice.rule
     found = apply_decisions(
-        stored,
+        chosen.judged["decisions"],
         binary_predictions(test, target, calibrated_NK),
         class_names=target.names,
         prevalence=run.config["operating_point"]["prevalence"],
-        join=joined_by(rule, chosen.plan.positive),
+        join=joined_by(chosen.plan.choice.rule, chosen.plan.positive),
     )
     return found if "reason" in found else found | {"members": [names[k] for k in target.members]}
