@@ -180,6 +180,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "folds",
         "report",
         "predict",
+        "evaluate",
         "compare",
         "robustness",
         "ensemble",

@@ -1,5 +1,5 @@
-"""The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | compare | robustness |
-ensemble | cache`.
+"""The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | evaluate |
+compare | robustness | ensemble | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -38,7 +38,9 @@ RUN_ID = "RUN_ID"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
-COMMANDS = ("train", "audit", "folds", "report", "predict", "compare", "robustness", "ensemble", "cache")
+COMMANDS = (
+    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "ensemble", "cache",
+)  # fmt: skip
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
 POLITE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -133,6 +135,8 @@ def _command(arguments: list[str]) -> None:
         commands.report(rest)
     elif name == "predict":
         commands.predict(rest)
+    elif name == "evaluate":
+        commands.evaluate(rest)
     elif name == "cache":
         commands.cache(rest)
     elif name == "compare":

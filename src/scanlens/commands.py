@@ -11,10 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scanlens.errors import ConfigError, did_you_mean
-from scanlens.help_texts import CACHE_HELP, COMPARE_HELP, ENSEMBLE_HELP, PREDICT_HELP, REPORT_HELP, ROBUSTNESS_HELP
+from scanlens.help_texts import (
+    CACHE_HELP,
+    COMPARE_HELP,
+    ENSEMBLE_HELP,
+    EVALUATE_HELP,
+    PREDICT_HELP,
+    REPORT_HELP,
+    ROBUSTNESS_HELP,
+)
 from scanlens.paths import new_run_id
 
 MAPPED_SLICES = 3
+EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -45,6 +54,22 @@ def predict(arguments: Sequence[str]) -> None:
     from scanlens.pipeline.predict import predict
 
     predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(EVALUATE_HELP)
+        return
+    from scanlens.pipeline.external.request import is_data_word, request_of
+
+    of_data = [word for word in arguments if is_data_word(word)]
+    rest = [word for word in arguments if not is_data_word(word)]
+    given = pairs("evaluate", rest, required=("run",), optional=("data", "data.root", *EVALUATE_WORDS))
+    request = request_of(given, of_data)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.external.command import evaluate
+
+    evaluate(request)
 
 
 def cache(arguments: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens folds folds=5 [group=option ...]             a cross-validation: every patient is tested once
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
+  scanlens evaluate run=outputs/RUN_ID data.root=DIR    judge a run on labeled images of elsewhere
   scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
   scanlens robustness run=outputs/RUN_ID                judge a run on test images made worse
   scanlens ensemble runs=outputs/A,outputs/B            the mean of runs, as a run of its own
@@ -35,6 +36,26 @@ as in its training. Writes, below outputs/RUN_ID/new,
   patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
                     are hashed under the key of your user, or of $SCANLENS_PSEUDONYM_KEY
 and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
+
+For research, not for diagnosis.
+"""
+
+EVALUATE_HELP = """\
+scanlens evaluate run=outputs/RUN_ID data.root=/new/scans [data=NAME] [data.xxx=...] [classes={NEW: OWN}] [...]
+
+Judge a finished run on a labeled set of elsewhere. Nothing is fitted on it: rule for patients, calibration, threshold, sets
+and referral are those that the run chose. Images are read and prepared as in its training.
+
+  data.xxx=  settings of the data node of the run, changed, such as data.root=/new/scans
+  data=      another node in its place, with data.xxx=... as in training
+  classes=   which class is which where names differ by more than case, spaces, _ and -: classes={Tumour: tumor, cyst: null};
+             null leaves images out
+  split=     all (default), or test: only the test split that the new data set brings
+  on_seen=   refuse (default) images and patients that the network was trained on, or warn: go on and say so
+  out=       where everything goes; a new folder below outputs/RUN_ID/external if not given
+
+Writes predictions/test.csv and test_patients.csv, evaluation.json, results.csv and .tex, quarantine.csv, and
+report/index.html: own test split and new images side by side, and whether the new images are like those of the training.
 
 For research, not for diagnosis.
 """

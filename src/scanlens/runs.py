@@ -52,6 +52,14 @@ class Run:
         return self.folder / "quarantine.csv"
 
     @property
+    def fingerprint_file(self) -> Path:
+        return self.folder / "fingerprint.npz"
+
+    @property
+    def external(self) -> Path:
+        return self.folder / "external"
+
+    @property
     def provenance_file(self) -> Path:
         return self.folder / "provenance.json"
 

@@ -43,6 +43,26 @@ def precheck(overrides: Sequence[str], composer: Composer, *, is_multirun: bool 
     return list(dict.fromkeys(judge.found))
 
 
+def precheck_changes(
+    overrides: Sequence[str], frozen: Mapping[str, Any], composer: Composer
+) -> tuple[dict[str, Any], list[str]]:
+    """A frozen configuration with values changed, and one sentence for every mistake that the changes bring.
+
+    Args:
+        overrides: of values, such as ["data.root=/scans"]; no option of a group can be taken.
+        frozen: plain, without facts.
+        composer: knows the groups, for suggestions.
+    """
+    config = OmegaConf.create(dict(frozen))
+    OmegaConf.set_struct(config, True)
+    base, judge = Composed(config, {}, {}), _Judge(composer, is_multirun=False)
+    for override in (one for text in overrides if (one := judge._parsed(text)) is not None):
+        judge._applies(base, override)
+    former = set(find_mistakes(frozen))
+    judge.found += [text for text in find_mistakes(base.task(), where=base.where) if text not in former]
+    return plain(base.task())[0], list(dict.fromkeys(judge.found))
+
+
 @dataclass(slots=True)
 class _Judge:
     composer: Composer

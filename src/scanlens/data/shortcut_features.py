@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from scanlens.data.correlation import standardized
 from scanlens.data.image_facts import FACTS
+from scanlens.data.thumbnail_rows import block_means
 from scanlens.types import Record
 
 MOST_VALUES = 50
@@ -95,6 +96,14 @@ def shortcut_features(
         *(_of_facts(name, columns, "picture", facts_NF) for name, columns in _OF_PICTURE.items()),
         ShortcutFeature("border pixels", "pixels", "picture", _ring(thumbs_NHW)),
         ShortcutFeature(f"picture of {SMALL} x {SMALL}", "pixels", "picture", _small(thumbs_NHW)),
+    ]
+
+
+def fact_features(facts_NF: NDArray[np.float64]) -> list[ShortcutFeature]:
+    """Those that need nothing but `image_facts` of the images: of the file, and in the picture."""
+    return [
+        *(_of_facts(name, columns, "file", facts_NF) for name, columns in _OF_FILE.items()),
+        *(_of_facts(name, columns, "picture", facts_NF) for name, columns in _OF_PICTURE.items()),
     ]
 
 
@@ -174,9 +183,7 @@ def _says(name: str, words: str) -> bool:
 
 def _small(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of areas, (N, 256), brightness and contrast of each picture taken out."""
-    num, side = len(thumbs_NHW), thumbs_NHW.shape[1] // SMALL
-    blocks = np.asarray(thumbs_NHW).reshape(num, SMALL, side, SMALL, side)
-    return standardized(blocks.mean(axis=(2, 4)))
+    return standardized(block_means(np.asarray(thumbs_NHW), SMALL))
 
 
 def _ring(thumbs_NHW: NDArray[np.float32]) -> NDArray[np.float32]:

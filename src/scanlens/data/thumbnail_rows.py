@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 from scanlens.data.correlation import standardized
 
 
+def block_means(thumbs_NHW: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Smaller thumbnails (N, side, side), each pixel the mean of an area; `side` divides H and W."""
+    num, height, width = thumbs_NHW.shape
+    return thumbs_NHW.reshape(num, side, height // side, side, width // side).mean(axis=(2, 4))
+
+
 class ThumbnailRows:
     """What `standardized` would give of chosen thumbnails, (M, D); rows are made when they are sliced.
 

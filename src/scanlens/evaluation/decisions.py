@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scanlens.errors import RunError
 from scanlens.evaluation.binary_view import BinaryView, Join, Predictions, matching_views
 from scanlens.evaluation.decision_curve import decision_curve, net_benefit_of_calls
 from scanlens.evaluation.intervals import LEVEL
-from scanlens.evaluation.operating_point import AppliedPoint, apply_operating_point, choose_operating_point
+from scanlens.evaluation.operating_point import (
+    AppliedPoint,
+    OperatingPoint,
+    Rates,
+    apply_operating_point,
+    choose_operating_point,
+)
 from scanlens.evaluation.patients import patient_level
 from scanlens.evaluation.prevalence import per_thousand, predictive_values
 from scanlens.evaluation.threshold_rules import Argmax, ExpectedCost, Rule, TargetSensitivity, Youden
@@ -50,54 +57,98 @@ def evaluate_decisions(
         ValueError: names what is at fault: a row, a class that does not exist, a number out of its range.
     """
     wanted = rule or TargetSensitivity()
-    views = matching_views(validation, test, class_names=class_names, positive=positive, join=join)
-    decide = _Decisions(*views[:2], prevalence=prevalence)
-    chosen = decide.applied(wanted)
-    others = [one for one in (TargetSensitivity(), Youden(), Argmax()) if one != wanted]
+    known, judged, why_not = matching_views(validation, test, class_names=class_names, positive=positive, join=join)
+    rules = [wanted, *(one for one in (TargetSensitivity(), Youden(), Argmax()) if one != wanted)]
+    points = [choose_operating_point(known, one, positive=positive, unit=judged.unit) for one in rules]
+    return _judged(points, judged, prevalence=prevalence, unit_reason=why_not)
+
+
+def apply_decisions(
+    stored: Mapping[str, Any],
+    test: Predictions,
+    *,
+    class_names: Sequence[str],
+    prevalence: float | None = None,
+    join: Join = patient_level,
+) -> dict[str, Any]:
+    """What operating points that were chosen before do on other images; nothing is chosen anew.
+
+    Args:
+        stored: what `evaluate_decisions` gave.
+        test: the other images.
+        class_names: in the order of the columns, as they were there.
+        prevalence: as in `evaluate_decisions`.
+        join: makes patients of images.
+
+    Returns:
+        The same as `evaluate_decisions`; `reason` alone where the threshold is one of patients, and here are none.
+
+    Raises:
+        RunError: if `stored` is not of this form.
+        ValueError: names the row that is at fault, or a class that does not exist.
+    """
+    points = stored_points(stored)
+    unit, positive = points[0].unit, points[0].positive
+    as_chosen: Join = join if unit == "patient" else _images_alone
+    _, judged, why_not = matching_views(None, test, class_names=class_names, positive=positive, join=as_chosen)
+    if judged.unit != unit:
+        return {"reason": f"the threshold was chosen for patients, and here {why_not}"}
+    return _judged(points, judged, prevalence=prevalence, unit_reason=why_not)
+
+
+def stored_points(stored: Mapping[str, Any]) -> list[OperatingPoint]:
+    """The chosen operating point and those it was compared with, from what `evaluate_decisions` gave.
+
+    Raises:
+        RunError: if it is not of this form, or the points are not of one class and one unit.
+    """
+    try:
+        points = [OperatingPoint.from_dict(one) for one in (stored["chosen"], *stored["compared"])]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"decisions: expected what judging writes, got {error!r}. Judge the run again.") from error
+    if len({(one.unit, one.positive) for one in points}) > 1:
+        raise RunError("decisions: expected operating points of one class and one unit. Judge the run again.")
+    return points
+
+
+def _images_alone(*_: Any) -> tuple[None, str]:
+    return None, "the threshold was chosen for images"
+
+
+def _judged(
+    points: Sequence[OperatingPoint], view: BinaryView, *, prevalence: float | None, unit_reason: str | None
+) -> dict[str, Any]:
+    """The first point with all that follows from it, the others beside it."""
+    chosen, *others = [apply_operating_point(point, view) for point in points]
+    rates = chosen.rates
     return {
-        "positive": positive,
-        "unit": decide.test.unit,
-        "unit_reason": views[2],
-        "chosen": decide.described(chosen),
-        "compared": [_without_images(decide.described(decide.applied(one))) for one in others],
-        "predictive_values": None if chosen.rates is None else predictive_values(chosen.rates).as_dict(),
-        "per_thousand": decide.thousand(chosen),
-        "decision_curve": decision_curve(decide.test, prevalence=prevalence).as_dict(),
-        "interval": {"method": METHOD, "level": LEVEL, "resampled": decide.test.groups.resampled},
+        "positive": view.positive,
+        "unit": view.unit,
+        "unit_reason": unit_reason,
+        "chosen": _described(chosen, view, prevalence),
+        "compared": [_without_images(_described(one, view, prevalence)) for one in others],
+        "predictive_values": None if rates is None else predictive_values(rates).as_dict(),
+        "per_thousand": None if rates is None else _thousand(rates, view, prevalence),
+        "decision_curve": decision_curve(view, prevalence=prevalence).as_dict(),
+        "interval": {"method": METHOD, "level": LEVEL, "resampled": view.groups.resampled},
     }
 
 
-class _Decisions:
-    """Both splits and the prevalence that all rules share."""
+def _described(applied: AppliedPoint, view: BinaryView, prevalence: float | None) -> dict[str, Any]:
+    benefit, threshold = None, exchange_threshold(applied.point.rule, applied.point.threshold)
+    if applied.rates is not None:
+        calls_U = applied.point.calls(view)
+        benefit = net_benefit_of_calls(view, calls_U, threshold=threshold, prevalence=prevalence)
+    return {**applied.as_dict(), "net_benefit": benefit, "net_benefit_threshold": threshold}
 
-    def __init__(self, validation: BinaryView | None, test: BinaryView, *, prevalence: float | None) -> None:
-        self.validation, self.test, self.prevalence = validation, test, prevalence
 
-    def applied(self, rule: Rule) -> AppliedPoint:
-        point = choose_operating_point(self.validation, rule, positive=self.test.positive, unit=self.test.unit)
-        return apply_operating_point(point, self.test)
-
-    def described(self, applied: AppliedPoint) -> dict[str, Any]:
-        benefit, threshold = None, exchange_threshold(applied.point.rule, applied.point.threshold)
-        if applied.rates is not None:
-            benefit = net_benefit_of_calls(
-                self.test,
-                applied.point.calls(self.test),
-                threshold=threshold,
-                prevalence=self.prevalence,
-            )
-        return {**applied.as_dict(), "net_benefit": benefit, "net_benefit_threshold": threshold}
-
-    def thousand(self, applied: AppliedPoint) -> dict[str, Any] | None:
-        if applied.rates is None:
-            return None
-        own = float(self.test.is_positive_U.mean())
-        found = per_thousand(
-            applied.rates,
-            prevalence=own if self.prevalence is None else self.prevalence,
-            source="test split" if self.prevalence is None else "stated",
-        )
-        return None if found is None else found.as_dict()
+def _thousand(rates: Rates, view: BinaryView, prevalence: float | None) -> dict[str, Any] | None:
+    found = per_thousand(
+        rates,
+        prevalence=float(view.is_positive_U.mean()) if prevalence is None else prevalence,
+        source="test split" if prevalence is None else "stated",
+    )
+    return None if found is None else found.as_dict()
 
 
 def exchange_threshold(rule: Rule, threshold: float | None) -> float:

@@ -9,16 +9,26 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scanlens.errors import RunError
 from scanlens.evaluation.binary_view import BinaryView, Bools, Unit
 from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.intervals import Interval, entry, share_interval
 from scanlens.evaluation.likelihood import Entry, negative_likelihood_ratio, positive_likelihood_ratio
-from scanlens.evaluation.threshold_rules import NOBODY, Argmax, Rule, TargetSensitivity, ThresholdRule, candidates
+from scanlens.evaluation.threshold_rules import (
+    NOBODY,
+    Argmax,
+    Rule,
+    TargetSensitivity,
+    ThresholdRule,
+    candidates,
+    rule_from,
+)
 
 WIDE_GAP = 0.1  # of the scores below a threshold, within which validation says nothing
 
@@ -104,6 +114,34 @@ class OperatingPoint:
             "notes": list(self.notes),
             "validation": None if self.validation is None else self.validation.as_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
+        """What `as_dict` gave; further entries are passed over.
+
+        Raises:
+            RunError: if it is not of this form.
+        """
+        try:
+            threshold, reason, rates = values["threshold"], values["reason"], values["validation"]
+            found = cls(
+                rule=rule_from(values["rule"]),
+                positive=str(values["positive"]),
+                unit=values["unit"],
+                threshold=None if threshold is None else float(threshold),
+                reason=None if reason is None else str(reason),
+                notes=tuple(str(note) for note in values["notes"]),
+                validation=None if rates is None else Rates(**rates),
+            )
+            if found.unit not in ("patient", "image") or not 0 <= (found.threshold or 0.0) <= NOBODY:
+                raise ValueError(f"unit {found.unit!r} and threshold {found.threshold}")
+            if found.threshold is None and found.reason is None and not isinstance(found.rule, Argmax):
+                raise ValueError("neither a threshold nor a reason")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                f"operating point: expected what judging writes, got {error!r}. Judge the run again."
+            ) from error
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +150,22 @@ class Argmax:
 
 ThresholdRule = TargetSensitivity | Youden | ExpectedCost
 Rule = ThresholdRule | Argmax
+_RULES: dict[str, type[Rule]] = {
+    "sensitivity": TargetSensitivity,
+    "youden": Youden,
+    "cost": ExpectedCost,
+    "argmax": Argmax,
+}
+
+
+def rule_from(values: Mapping[str, Any]) -> Rule:
+    """What `as_dict` of a rule gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is not of this form.
+    """
+    numbers = {name: float(value) for name, value in values.items() if name != "name"}
+    return _RULES[values["name"]](**numbers)
 
 
 def _at_or_above(scores: Floats, threshold_T: Floats) -> Ints:

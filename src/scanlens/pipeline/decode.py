@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,21 @@ def decode(config: Config, *, accelerator: str) -> Listed:
     size = wanted.size or _preferred_size(source, partners, accelerator)
     channels = wanted.channels or _num_channels(source, records)
     preprocess = wanted.resolved(size=size, channels=channels)
+    return replace(read_all(source, records, preprocess, config), num_without_class=len(found) - len(records))
+
+
+def read_all(source: Any, records: Sequence[Record], preprocess: Preprocess, config: Config) -> Listed:
+    """Decode records once, or find them in the cache.
+
+    Args:
+        source: that lists and reads them.
+        records: at least one.
+        preprocess: with nothing left to choose.
+        config: with `loader` and `paths`.
+
+    Raises:
+        DataError: if too many cannot be read.
+    """
     loader = build(config["loader"])
     with progress_bar("decoding images", total=len(records)) as advance:
         images = build_cache(
@@ -72,8 +87,7 @@ def decode(config: Config, *, accelerator: str) -> Listed:
             max_bytes=int(loader.max_cache_gib * 2**30),
         )
     _refuse_too_many_bad(images.quarantined, num=len(records), limit=loader.max_quarantined_share)
-    kept = [records[i] for i in images.kept]
-    return Listed(source, kept, images, preprocess, num_without_class=len(found) - len(records))
+    return Listed(source, [records[i] for i in images.kept], images, preprocess)
 
 
 def _preferred_size(source: Any, partners: Config, accelerator: str) -> int:

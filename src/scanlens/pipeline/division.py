@@ -78,6 +78,16 @@ def divide(config: Config, listed: Listed) -> Division:
     return Division(table, copy_N, near, hidden, _units(listed, together_N), overrides)
 
 
+def alike_images(listed: Listed) -> NDArray[np.int64]:
+    """(N,) equal numbers, from 0, for images that belong together: of one patient, or alike where he is unknown."""
+    num = len(listed.records)
+    if all(record.patient for record in listed.records) or not _tells_apart(listed):
+        return _units(listed, np.arange(num))
+    with threadpool_limits(limits=1):
+        near, hidden = near_duplicate_groups(listed.images.thumbnails), hidden_patients(listed.images.thumbnails)
+    return _units(listed, _together(near, hidden))
+
+
 def _units(listed: Listed, together_N: NDArray[np.int64]) -> NDArray[np.int64]:
     """The patient where he is known, else what looks alike."""
     names = [record.patient or f"\0{group}" for record, group in zip(listed.records, together_N.tolist(), strict=True)]

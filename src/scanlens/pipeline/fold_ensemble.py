@@ -15,11 +15,12 @@ from scanlens.evaluation.uncertainty import together
 from scanlens.files import write_csv
 from scanlens.models.base import Network
 from scanlens.pipeline.fold_runs import read_folds
+from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake
 from scanlens.pipeline.lineage.new_images import mark_seen
 from scanlens.pipeline.new_patients import Judged, join_images_of
 from scanlens.pipeline.patients import rule_of
-from scanlens.pipeline.predict import PLACE, judge_images, new_folder
+from scanlens.pipeline.predict import PLACE, judge_images
 from scanlens.pipeline.uncertainty import ENTROPY, INFORMATION
 from scanlens.runs import Run, load_run
 
@@ -54,7 +55,7 @@ def fold_ensemble(folder: Path, paths: Sequence[Path]) -> Path:
         judged.append(judge_images(network, images, Preprocess(**run.facts["preprocess"])))
         _refuse_seen(run, judged[-1])
     rows = _joined(judged, names)
-    out = new_folder(folder / "new")
+    out = timed_folder(folder / "new")
     write_csv(
         out / "predictions.csv",
         [*PLACE, "predicted", *(f"prob_{name}" for name in names), ENTROPY, INFORMATION, "reason"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from scanlens.errors import ImageError, RunError
 from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.files import write_csv
 from scanlens.models.base import Network
+from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
 from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
@@ -58,7 +58,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
     intake, preprocess = Intake(run.config["data"], run.facts["color"]), Preprocess(**run.facts["preprocess"])
     judged = judge_images(network, intake.images(paths), preprocess)
     patients = join_images_of(judged, rule, positive=positive)
-    folder = new_folder(run.folder / "new")
+    folder = timed_folder(run.folder / "new")
     columns = ["predicted", *(f"prob_{name}" for name in names)]
     intake.notes += mark_seen(run, judged)
     told = ["seen_in_training", "reason"]
@@ -81,20 +81,6 @@ def stored_rule(run: Run) -> tuple[PatientRule, int | None]:
         return rule_of(judged, run.facts["class_names"])
     except (ValueError, AttributeError, TypeError) as error:
         raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
-
-
-def new_folder(above: Path) -> Path:
-    """A folder named by the time, of this command alone."""
-    above.mkdir(exist_ok=True)
-    name = f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}"
-    for number in range(1, 1000):
-        folder = above / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise RunError(f"{above} holds a thousand folders of this second; try again.")
 
 
 def judge_images(network: Network, images: Iterable[NewImage], preprocess: Preprocess) -> list[Judged]:

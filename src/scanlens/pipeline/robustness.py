@@ -35,7 +35,7 @@ from scanlens.pipeline import only_writer, stages_done
 from scanlens.pipeline.build import open_data
 from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.pipeline.progress import progress_bar
-from scanlens.pipeline.trust import binary, named_class
+from scanlens.pipeline.trust import binary_predictions, named_class
 from scanlens.report.folder import ROBUSTNESS_VERSION
 from scanlens.report.page import write_report
 from scanlens.report.robustness_sentences import robustness_sentences
@@ -172,7 +172,7 @@ class _Judge:
         by_patient: Join = partial(patient_level, rule=rule, positive=None if positive is None else 1)
         return matching_views(
             None,
-            binary(self.test, target, calibrated_NK),
+            binary_predictions(self.test, target, calibrated_NK),
             class_names=target.names,
             positive=target.name,
             join=by_patient if self.chosen["unit"] == "patient" else _no_patients,

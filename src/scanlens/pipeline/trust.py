@@ -8,16 +8,18 @@ from typing import Any
 
 from scanlens.config import build
 from scanlens.errors import ConfigError
-from scanlens.evaluation.binary_view import Predictions
+from scanlens.evaluation.binary_view import Join, Predictions
 from scanlens.evaluation.calibration_judgement import compare_calibration
-from scanlens.evaluation.calibrator_choice import CalibratorChoice, fit_calibrator
+from scanlens.evaluation.calibrator import Calibrator
+from scanlens.evaluation.calibrator_choice import fit_calibrator
 from scanlens.evaluation.checks import Floats
-from scanlens.evaluation.conformal import fit_conformal
+from scanlens.evaluation.conformal import ConformalSets, fit_conformal
 from scanlens.evaluation.conformal_check import judge_sets
 from scanlens.evaluation.decisions import evaluate_decisions
+from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.evaluation.patients import patient_level
 from scanlens.evaluation.plans import CalibrationPlan, CostPlan, OperatingPlan
-from scanlens.evaluation.referral import judge_referral, referral_for_risk
+from scanlens.evaluation.referral import Referral, judge_referral, referral_for_risk
 from scanlens.evaluation.selective import risk_coverage
 from scanlens.evaluation.target_class import TargetClass, target_class
 from scanlens.pipeline.patients import PatientPlan, Predicted, read_predicted
@@ -36,61 +38,48 @@ def judge_trust(run: Run, plan: PatientPlan) -> dict[str, Any]:
     seed, names = run.config["seed"], run.facts["class_names"]
     choice = fit_calibrator(val.probabilities_NK, val.target_N, groups=val.units, method=settings.method, seed=seed)
     val_NK, test_NK = (choice.calibrator.apply(split.probabilities_NK) for split in (val, test))
+    sets = fit_conformal(
+        val_NK, val.target_N, class_names=names, groups=val.units, coverage=settings.coverage, seed=seed
+    )
+    rule = referral_for_risk(val_NK, val.target_N, groups=val.units, risk=settings.risk)
     return {
-        "calibration": _calibration(choice, test, names, seed),
-        "conformal": _conformal(settings, val, test, (val_NK, test_NK), names, seed),
-        "referral": _referral(run, settings, val, test, (val_NK, test_NK), names),
+        "calibration": {"choice": choice.as_dict()} | applied_calibration(choice.calibrator, run, test),
+        "conformal": applied_sets(sets, run, test, test_NK),
+        "referral": applied_referral(rule, run, test, test_NK),
         "decisions": _decisions(run, plan, val, test, (val_NK, test_NK)),
     }
 
 
-def _calibration(choice: CalibratorChoice, test: Predicted, names: Sequence[str], seed: int) -> dict[str, Any]:
+def applied_calibration(calibrator: Calibrator, run: Run, test: Predicted) -> dict[str, Any]:
+    """What a calibration does to predictions that it was not fitted on."""
     change = compare_calibration(
-        choice.calibrator,
+        calibrator,
         test.probabilities_NK,
         test.target_N,
-        class_names=names,
+        class_names=run.facts["class_names"],
         groups=test.units,
-        seed=seed,
+        seed=run.config["seed"],
     )
-    return {"choice": choice.as_dict(), "change": change.as_dict()}
+    return {"change": change.as_dict()}
 
 
-def _conformal(
-    settings: CalibrationPlan,
-    val: Predicted,
-    test: Predicted,
-    calibrated: tuple[Floats, Floats],
-    names: Sequence[str],
-    seed: int,
-) -> dict[str, Any]:
-    rule = fit_conformal(
-        calibrated[0],
-        val.target_N,
-        class_names=names,
-        groups=val.units,
-        coverage=settings.coverage,
-        seed=seed,
+def applied_sets(sets: ConformalSets, run: Run, test: Predicted, calibrated_NK: Floats) -> dict[str, Any]:
+    """What a rule for sets of classes gives on calibrated predictions that it was not fitted on."""
+    judged = judge_sets(
+        sets.sets(calibrated_NK), test.target_N, class_names=run.facts["class_names"], groups=test.units
     )
-    judged = judge_sets(rule.sets(calibrated[1]), test.target_N, class_names=names, groups=test.units)
-    return {"rule": rule.as_dict(), "judged": judged.as_dict()}
+    return {"rule": sets.as_dict(), "judged": judged.as_dict()}
 
 
-def _referral(
-    run: Run,
-    settings: CalibrationPlan,
-    val: Predicted,
-    test: Predicted,
-    calibrated: tuple[Floats, Floats],
-    names: Sequence[str],
-) -> dict[str, Any]:
-    rule = referral_for_risk(calibrated[0], val.target_N, groups=val.units, risk=settings.risk)
-    target_N, units = test.target_N, test.units
-    outcome = judge_referral(rule, calibrated[1], target_N, class_names=names, groups=units)
+def applied_referral(rule: Referral, run: Run, test: Predicted, calibrated_NK: Floats) -> dict[str, Any]:
+    """What a rule for referral gives on calibrated predictions that it was not fitted on."""
+    outcome = judge_referral(
+        rule, calibrated_NK, test.target_N, class_names=run.facts["class_names"], groups=test.units
+    )
     curve = risk_coverage(
-        calibrated[1],
-        target_N,
-        groups=units,
+        calibrated_NK,
+        test.target_N,
+        groups=test.units,
         seed=run.config["seed"],
         num_resamples=run.config["callbacks"]["bootstrap_resamples"],
     )
@@ -105,21 +94,25 @@ def _decisions(
     target, reason = named_class(run.config, run.facts["class_names"])
     if target is None:
         return {"reason": reason}
-    join = partial(patient_level, rule=plan.choice.rule, positive=None if plan.positive is None else 1)
     found = evaluate_decisions(
-        binary(val, target, calibrated[0]),
-        binary(test, target, calibrated[1]),
+        binary_predictions(val, target, calibrated[0]),
+        binary_predictions(test, target, calibrated[1]),
         class_names=target.names,
         positive=target.name,
         rule=settings.threshold_rule(cost),
         prevalence=settings.prevalence,
-        join=join,
+        join=joined_by(plan.choice.rule, plan.positive),
     )
     return found | {"members": [run.facts["class_names"][k] for k in target.members]}
 
 
-def binary(split: Predicted, target: TargetClass, probabilities_NK: Floats) -> Predictions:
-    """The class that must not be missed against all others, with whom the images are of."""
+def joined_by(rule: PatientRule, positive: int | None) -> Join:
+    """How images become patients where there are two columns, the positive class last."""
+    return partial(patient_level, rule=rule, positive=None if positive is None else 1)
+
+
+def binary_predictions(split: Predicted, target: TargetClass, probabilities_NK: Floats) -> Predictions:
+    """The class that must not be missed against all others, from (calibrated) probabilities of the images of a split."""
     probabilities_N2, target_N = target.against_others(probabilities_NK, split.target_N)
     return Predictions(probabilities_N2, target_N, split.patients, split.groups)
 

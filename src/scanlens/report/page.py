@@ -17,6 +17,7 @@ from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.checklist import NOTE, checklists, write_checklist
+from scanlens.report.external_page import render_external
 from scanlens.report.flow import data_flow, flow_chart
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
 from scanlens.report.html import rendered
@@ -104,7 +105,9 @@ def _refuse_link(folder: Path) -> None:
 
 
 def render(run: RunFolder, *, max_cases: int | None = None) -> str:
-    """The page as text."""
+    """The page as text; that of an external evaluation if the folder is one."""
+    if run.evaluation.get("external"):
+        return render_external(run)
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
