@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from scanlens.evaluation.calibration import MIN_IMAGES, expected_calibration_error
 from scanlens.evaluation.checks import Floats, Ints
 from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.comparison import compare_networks
-from scanlens.evaluation.intervals import Interval, entry, share_entry
-from scanlens.evaluation.resampling import group_patients
+from scanlens.evaluation.intervals import Interval, entry, mean_interval, share_entry
+from scanlens.evaluation.metrics import log_loss_per_image
+from scanlens.evaluation.resampling import PatientGroups, group_patients
 
-RANKING = ("auroc", "balanced_accuracy")
-PROBABILITY = ("log_loss", "ece")
 PAIRED = {"auroc": "stated", "balanced_accuracy": "stated", "log_loss": "calibrated"}
 
 
@@ -75,14 +75,12 @@ def robustness_point(
         log_loss (worse less as they are), each above 0 where the network does worse; `changed`, the share of images
         that get another answer. Images weigh the same.
     """
-    stated = _metrics(answers.stated_NK, tested, num_resamples=tested.num_resamples)
-    calibrated = _metrics(answers.calibrated_NK, tested, num_resamples=0)  # neither of the two is resampled
-    found = {name: stated[name] for name in RANKING} | {name: calibrated[name] for name in PROBABILITY}
     is_changed_N = answers.stated_NK.argmax(axis=1) != plain.stated_NK.argmax(axis=1)
     units = group_patients(tested.patients, tested.target_N, groups=tested.groups)
     everything_N = np.ones(len(is_changed_N), dtype=bool)
     return {
-        **found,
+        **_ranking(answers.stated_NK, tested),
+        **_forecast(answers.calibrated_NK, tested.target_N, units),
         "changed": share_entry(is_changed_N, everything_N, units, absent="no images"),
         "loss": {name: _nothing() if is_plain else _loss(name, answers, plain, tested) for name in PAIRED},
     }
@@ -92,18 +90,27 @@ def _named(answers: Answers) -> dict[str, Floats]:
     return {"stated": answers.stated_NK, "calibrated": answers.calibrated_NK}
 
 
-def _metrics(probabilities_NK: Floats, tested: JudgedImages, *, num_resamples: int) -> dict[str, Any]:
+def _ranking(stated_NK: Floats, tested: JudgedImages) -> dict[str, Any]:
     judged = evaluate_classification(
-        probabilities_NK,
+        stated_NK,
         tested.target_N,
         class_names=tested.class_names,
         patients=tested.patients,
         groups=tested.groups,
         seed=tested.seed,
-        num_resamples=num_resamples,
+        num_resamples=tested.num_resamples,
     )
-    metrics: dict[str, Any] = judged["slice"]["metrics"]
-    return metrics
+    return {name: judged["slice"]["metrics"][name] for name in ("auroc", "balanced_accuracy")}
+
+
+def _forecast(calibrated_NK: Floats, target_N: Ints, units: PatientGroups) -> dict[str, Any]:
+    loss_N = log_loss_per_image(calibrated_NK, target_N)
+    few = None if len(target_N) >= MIN_IMAGES else f"fewer than {MIN_IMAGES} predictions for bins"
+    error = None if few else expected_calibration_error(calibrated_NK, target_N)
+    return {
+        "log_loss": entry(float(loss_N.mean()), mean_interval(loss_N, units, is_ratio_scale=True)),
+        "ece": {"value": error, "low": None, "high": None, "reason": few},
+    }
 
 
 def _loss(metric: str, answers: Answers, plain: Answers, tested: JudgedImages) -> dict[str, Any]:
