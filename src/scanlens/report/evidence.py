@@ -15,6 +15,7 @@ from scanlens.report.audit import checks
 from scanlens.report.decision_words import decision_sentences
 from scanlens.report.flow import data_flow, flow_words
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.robustness_sentences import robustness_sentences
 from scanlens.report.sentences import cautions, findings, primary_level
 from scanlens.report.trust_sentences import calibration_sentences
 from scanlens.report.words import joined, percent, point, whole, with_interval
@@ -129,6 +130,10 @@ def _weights(run: RunFolder) -> str:
     return "The weights lie in the run folder; they open with the frozen configuration beside them."
 
 
+def _robustness(run: RunFolder) -> str:
+    return " ".join(robustness_sentences(run.robustness)[:3]) if run.robustness else ""
+
+
 def _subgroups(run: RunFolder) -> str:
     told = statistics.subgroups(run)
     small = [
@@ -185,6 +190,7 @@ _MAKERS: dict[str, tuple[Callable[[RunFolder], str], tuple[str, ...]]] = {
     "subgroups": (_subgroups, (_EVALUATION,)),
     "output": (_output, (_EVALUATION,)),
     "shortcuts": (_shortcuts, ("audit.json",)),
+    "robustness": (_robustness, ("robustness.json",)),
     "explanations": (statistics.explanations, ("explanations/cases.json",)),
     "failures": (_failures, ("missed/cases.json",)),
     "limits": (_limits, (_CONFIG, _EVALUATION)),
