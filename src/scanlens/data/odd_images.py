@@ -50,6 +50,10 @@ def odd_images(
 ) -> list[OddImage]:
     """All odd images, kind by kind in the order of `Kind`, the oddest first; an image may be odd in several ways.
 
+    Empty is one value everywhere; nearly empty, a spread below one step of 8 bits. A frame is nearly one value all along the
+    edge, a quarter of the range away from what is usual in this set, and is not told of where most images have it. Text is
+    three letter-like marks in a line. Unlike the others is more than 5 in `strangeness`, which needs 40 images.
+
     Args:
         facts_NF: as `image_facts` makes them.
         thumbs_NHW: gray thumbnails of 48 x 48, or `small` ones.

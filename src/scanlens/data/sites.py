@@ -59,9 +59,10 @@ def find_blocks(records: Sequence[Record], unit_of: Mapping[str, str], *, column
     shared = [sites for sites in sites_of_unit.values() if len(sites) > 1]
     members = _joined(sorted(set(site_of.values())), shared)
     if len(set(members.values())) < 2:
+        who = "patient or group of near-duplicates that lies" if len(shared) == 1 else "patients or groups that lie"
         raise DataError(
-            f"split.by=site: all {len(members)} sites are joined by {len(shared)} patients or groups of near-duplicates "
-            "that lie in several of them, so none can be held out. Give such patients one site, or divide otherwise."
+            f"split.by=site: all {len(members)} sites are joined by {len(shared)} {who} in several of them, so none can "
+            "be held out. Give such patients one site, or divide otherwise."
         )
     sites = {"+".join(names): list(names) for names in sorted(set(members.values()))}
     notes = [

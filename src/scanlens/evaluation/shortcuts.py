@@ -7,7 +7,9 @@ there is nothing to find, since a fold with more of a class leaves less of it fo
 know nothing of its labels, and 0.5 is what chance gives.
 
 The interval resamples groups, with their out-of-fold scores as they are: classifiers are not fitted anew, so it holds
-what the choice of test images does, not what the choice of training images does.
+what the choice of test images does, not what the choice of training images does. With labels that say nothing it is
+therefore about a fifth too narrow: of 16 x 16 pictures of 2,400 cells of 125 patients, it lay above 0.5 in 14 of 300
+shufflings of labels among images and in 19 of 300 among patients, where 2.5 % were to be expected. A verdict asks for more.
 
 Legend of axes: N images, D columns, K classes, F folds, R resamples.
 

@@ -77,6 +77,9 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
     folder = run.folder / "audit"
     if folder.is_symlink():
         raise RunError(f"{folder} is a link, and what was found would land elsewhere. Remove the link.")
+    (run.folder / "audit.json").unlink(
+        missing_ok=True
+    )  # an interrupted audit leaves none, rather than one of another split
     _clear(folder)
     plan: AuditPlan = build(config["audit"])
     splits: Sequence[str | None] = [row.split for row in division.table.rows]
