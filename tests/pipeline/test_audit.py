@@ -188,3 +188,14 @@ def test_the_author_s_folders_of_a_popular_set_leak_two_thirds_of_its_test_image
     assert given["of"] == 207
     assert 138 <= given["num_images"] <= 146
     assert content(tmp_path)["duplicates"]["leaks"]["final"] == []
+
+
+def test_data_that_cannot_be_divided_are_audited_all_the_same(leaky: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(Image.open(leaky / "Training" / name / "0.png"), tmp_path / "two" / name / "0.png")
+    done = audit(tmp_path / "two", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "stays empty" in done.stderr
+    assert content(tmp_path)["num_images"] == 2
+    assert not (tmp_path / "outputs/r/split.csv").exists()
+    assert "Not made: " in (tmp_path / "outputs/r/report/audit.html").read_text(encoding="utf-8")

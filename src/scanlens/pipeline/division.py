@@ -19,6 +19,7 @@ from scanlens.data.image_facts import are_blank
 from scanlens.data.leaks import copies
 from scanlens.data.split_table import SplitTable
 from scanlens.data.splits import SplitPlan, make_splits
+from scanlens.errors import DataError
 from scanlens.pipeline.decode import Listed
 from scanlens.runs import Config
 
@@ -28,7 +29,8 @@ class Division:
     """A split and the copies that were found on the way.
 
     Args:
-        table: the split.
+        table: the split; without rows if the data cannot be divided.
+        problem: why they cannot be divided, or None.
         copy_N: group of images with equal pixels, -1 for an image without a copy.
         near: near-duplicates; None where they were not looked for.
         hidden: patients guessed from chains of slices; None where patients are known or likeness means nothing.
@@ -37,6 +39,7 @@ class Division:
     """
 
     table: SplitTable
+    problem: DataError | None
     copy_N: NDArray[np.int64]
     near: NearDuplicates | None
     hidden: HiddenPatients | None
@@ -50,6 +53,14 @@ def divide(config: Config, listed: Listed) -> Division:
     Raises:
         DataError: if the data cannot be divided so.
     """
+    found = look_and_divide(config, listed)
+    if found.problem is not None:
+        raise found.problem
+    return found
+
+
+def look_and_divide(config: Config, listed: Listed) -> Division:
+    """The same for an audit, which tells of data that cannot be divided."""
     plan: SplitPlan = build(config["split"])
     audit: AuditPlan = build(config["audit"])
     patients_known = all(record.patient is not None for record in listed.records)
@@ -66,16 +77,20 @@ def divide(config: Config, listed: Listed) -> Division:
         plan = replace(plan, given="use")
     ids = [record.id for record in listed.records]
     together_N = np.arange(len(ids)) if near is None else _together(near, hidden)
-    table = make_splits(
-        listed.records,
-        plan=plan,
-        seed=config["seed"],
-        groups=dict(zip(ids, together_N.tolist(), strict=True)) if by_near and near is not None else None,
-        copies=_by_id(ids, copy_N) if audit.on_leak == "fix" else None,
-    )
+    problem: DataError | None = None
+    try:
+        table = make_splits(
+            listed.records,
+            plan=plan,
+            seed=config["seed"],
+            groups=dict(zip(ids, together_N.tolist(), strict=True)) if by_near and near is not None else None,
+            copies=_by_id(ids, copy_N) if audit.on_leak == "fix" else None,
+        )
+    except DataError as error:
+        table, problem = SplitTable([]), error
     notes = near.notes if by_near and near is not None and not _are_found(hidden) else []
     table = replace(table, notes=table.notes + notes)
-    return Division(table, copy_N, near, hidden, _units(listed, together_N), overrides)
+    return Division(table, problem, copy_N, near, hidden, _units(listed, together_N), overrides)
 
 
 def alike_images(listed: Listed) -> NDArray[np.int64]:

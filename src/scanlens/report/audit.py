@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from scanlens.errors import RunError
 from scanlens.report.folder import finite, mapping, read_audit, sequence, understood
-from scanlens.report.words import NOT_ASSESSED, counted, interval, joined, number, percent, whole
+from scanlens.report.words import NOT_ASSESSED, counted, interval, joined, number, percent, whole, without_paths
 
 Status = Literal["clear", "mended", "notice", "warning", "not assessed"]
 Audit = dict[str, Any]
@@ -41,7 +41,7 @@ class Check:
 def checks(audit: Audit) -> list[Check]:
     """All checks, in the order in which they are shown."""
     makers: list[Callable[[Audit], list[Check]]] = [
-        _leaks, _patients, _hidden_patients, _shortcuts, _label_columns, _conflicts, _doubtful, _odd, _classes
+        _division, _leaks, _patients, _hidden_patients, _shortcuts, _label_columns, _conflicts, _doubtful, _odd, _classes
     ]  # fmt: skip
     return [check for maker in makers for check in maker(audit)]
 
@@ -84,6 +84,11 @@ def leak_sentences(audit: Audit) -> list[str]:
 def plain(text: str) -> str:
     """Text for a terminal, without the spaces that a page keeps from breaking."""
     return text.replace("\u202f", ",").replace("\u00a0", " ")
+
+
+def _division(audit: Audit) -> list[Check]:
+    problem = audit.get("not_divided")
+    return [Check("classes", "Split", "warning", f"Not made: {without_paths(problem)}")] if problem else []
 
 
 def _leaks(audit: Audit) -> list[Check]:

@@ -16,7 +16,7 @@ from scanlens.pipeline.audit.copies import copies_part
 from scanlens.pipeline.audit.listing import listed_chains, listed_groups
 from scanlens.pipeline.audit.measures import measured_parts
 from scanlens.pipeline.decode import Listed, decode
-from scanlens.pipeline.division import Division, divide
+from scanlens.pipeline.division import Division, look_and_divide
 from scanlens.report.audit import console_audit, leak_sentences
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.folder import AUDIT_VERSION
@@ -43,11 +43,15 @@ def audit_run(config: Config) -> None:
         hardware = settle_hardware(config["trainer"], model=config["model"])
         listed = decode(config, accelerator=hardware["accelerator"])
         write_quarantine(run, listed)
-        division = divide(config, listed)
-        division.table.write(run.split_file)
+        division = look_and_divide(config, listed)
+        run.split_file.unlink(missing_ok=True)
+        if division.problem is None:
+            division.table.write(run.split_file)
         result = audit(config, listed, division, run)
         page = build_audit_page(run.folder)
         log.info("%s\n\n%-8s %s", console_audit(run.folder), "report", page)
+        if division.problem is not None:
+            raise division.problem
         refuse_leaks(config, result)
 
 
@@ -82,7 +86,7 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
     )  # an interrupted audit leaves none, rather than one of another split
     _clear(folder)
     plan: AuditPlan = build(config["audit"])
-    splits: Sequence[str | None] = [row.split for row in division.table.rows]
+    splits: Sequence[str | None] = [row.split for row in division.table.rows] or [None] * len(listed.records)
     patients = {record.patient for record in listed.records if record.patient}
     known = all(record.patient for record in listed.records)
     result = {
@@ -94,6 +98,7 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
         "num_known_patients": len(patients),
         "on_leak": plan.on_leak,
         "overrides": division.overrides,
+        "not_divided": None if division.problem is None else str(division.problem),
         "notes": division.table.notes,
         "duplicates": copies_part(listed, division, splits)
         | listed_groups(listed, division, splits, folder=folder, most=plan.most_listed),
