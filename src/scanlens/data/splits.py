@@ -115,6 +115,7 @@ def make_splits(
     if plan.file is not None:
         return _from_file(Path(plan.file).expanduser(), records, plan)
     unit_of, notes = find_units(records, "auto" if plan.by == "site" else plan.by, groups)
+    joined: list[str] = []
     if copies and plan.by != "image":
         unit_of, joined = keep_copies_together(unit_of, copies)
         notes += joined
@@ -129,7 +130,7 @@ def make_splits(
         SplitRow(index, record.id, record.patient, unit_of[record.id], record.target, assigned[record.id])
         for index, record in enumerate(records)
     ]
-    _check_not_empty(rows, plan)
+    _check_not_empty(rows, plan, hint=" ".join(joined))
     return SplitTable(rows, notes + thin_class_notes(rows, folds=plan.folds), untrained)
 
 
@@ -252,7 +253,8 @@ def _untrained(
     return {target: without for target, without in sorted(found.items()) if without}
 
 
-def _check_not_empty(rows: Sequence[SplitRow], plan: SplitPlan) -> None:
+def _check_not_empty(rows: Sequence[SplitRow], plan: SplitPlan, *, hint: str) -> None:
+    """Refuse a split without images; `hint` says who was joined because of copies."""
     counts = Counter(row.split for row in rows)
     for split, share in zip(SPLITS, plan.fractions, strict=True):
         if counts[split] == 0 and (share > 0 or (plan.folds is not None and plan.by != "site")):
@@ -261,4 +263,5 @@ def _check_not_empty(rows: Sequence[SplitRow], plan: SplitPlan) -> None:
                 f"{split} stays empty: {len(rows)} image{'s are' if len(rows) > 1 else ' is'} of {num} patient"
                 f"{'s' if num > 1 else ''} or group{'s' if num > 1 else ''} of copies, and these are not divided. Get more "
                 "patients, or set the share of this split in split.fractions to 0."
+                + (f" {hint} audit.on_leak=warn leaves them apart." if hint else "")
             )
