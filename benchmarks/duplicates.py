@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from process_memory import private_mib
 
 from scanlens.data.duplicates import near_duplicate_groups
 
@@ -63,16 +64,6 @@ def search(num: int, file: Path, mode: str) -> None:
     print(
         json.dumps({"seconds": round(seconds, 1), "cpu_s": round(cpu_s, 1), "resident_mib": int(resident[0]) // 1024})
     )
-
-
-def private_mib(pid: int) -> float:
-    """Memory that belongs to this process alone."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return 0.0
-    found = [line.split()[1] for line in text.splitlines() if line.startswith("RssAnon:")]
-    return int(found[0]) / 1024 if found else 0.0
 
 
 def measured(num: int, file: Path, mode: str) -> dict[str, float]:

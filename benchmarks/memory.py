@@ -25,6 +25,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from process_memory import private_mib
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = (1_000, 10_000, 100_000)
 LIMIT_GIB = 4
@@ -38,16 +40,6 @@ def command(num: int, run_id: str, outputs: Path) -> list[str]:
         *("train.py", "model=lenet", "data=mri", f"data.num_patients={num // SLICES}", f"data.slices_per_patient={SLICES}", "data.size=64"),
         *("trainer.max_epochs=1", "trainer.accelerator=cpu", f"paths.outputs={outputs}", f"run_id={run_id}"),
     ]  # fmt: skip
-
-
-def private_mib(pid: int) -> float:
-    """Memory that belongs to this process alone."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return 0.0
-    found = [line.split()[1] for line in text.splitlines() if line.startswith("RssAnon:")]
-    return int(found[0]) / 1024 if found else 0.0
 
 
 def measured(words: list[str]) -> dict[str, float]:

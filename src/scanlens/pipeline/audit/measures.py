@@ -118,8 +118,6 @@ def _doubtful(
 ) -> dict[str, Any]:
     target_N, names = _targets(listed), listed.source.class_names
     chosen = sample[target_N[sample] >= 0]
-    if not getattr(listed.source, "look_for_duplicates", True) and len(chosen) > MOST_MEASURED // 2:
-        chosen = chosen[: MOST_MEASURED // 2]
     rows = ThumbnailRows(listed.images.thumbnails, chosen.tolist())
     found = doubtful_labels(rows, target_N[chosen], division.alike_N[chosen])
     told = [(int(chosen[one.index]), one) for one in found.found]
