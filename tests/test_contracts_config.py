@@ -183,6 +183,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "evaluate",
         "compare",
         "robustness",
+        "explain",
         "ensemble",
         "cache",
     )

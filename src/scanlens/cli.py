@@ -1,5 +1,5 @@
 """The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | evaluate |
-compare | robustness | ensemble | cache`.
+compare | robustness | explain | ensemble | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -39,7 +39,7 @@ OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
 COMMANDS = (
-    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "ensemble", "cache",
+    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "ensemble", "cache",
 )  # fmt: skip
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -143,6 +143,8 @@ def _command(arguments: list[str]) -> None:
         commands.compare(rest)
     elif name == "robustness":
         commands.robustness(rest)
+    elif name == "explain":
+        commands.explain(rest)
     elif name == "ensemble":
         commands.ensemble(rest)
     else:

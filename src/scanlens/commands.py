@@ -16,6 +16,7 @@ from scanlens.help_texts import (
     COMPARE_HELP,
     ENSEMBLE_HELP,
     EVALUATE_HELP,
+    EXPLAIN_HELP,
     PREDICT_HELP,
     REPORT_HELP,
     ROBUSTNESS_HELP,
@@ -23,6 +24,7 @@ from scanlens.help_texts import (
 from scanlens.paths import new_run_id
 
 MAPPED_SLICES = 3
+EXPLAINED_CASES, MOST_EXPLAINED_CASES = 50, 100_000
 EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
@@ -116,6 +118,28 @@ def robustness(arguments: Sequence[str]) -> None:
     from scanlens.pipeline.robustness import robustness
 
     robustness(Path(given["run"][-1]), kinds=kinds)
+
+
+def explain(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(EXPLAIN_HELP)
+        return
+    from scanlens.explain.parts import PARTS
+
+    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases"))
+    parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
+    cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
+    mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
+    if not (cases.isdecimal() and 0 < int(cases[:7]) <= MOST_EXPLAINED_CASES):
+        mistakes.append(
+            f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
+        )
+    if mistakes:
+        raise ConfigError(mistakes)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.explanations.command import explain
+
+    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases))
 
 
 def ensemble(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens evaluate run=outputs/RUN_ID data.root=DIR    judge a run on labeled images of elsewhere
   scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
   scanlens robustness run=outputs/RUN_ID                judge a run on test images made worse
+  scanlens explain run=outputs/RUN_ID                   put the heat maps of a run to the test
   scanlens ensemble runs=outputs/A,outputs/B            the mean of runs, as a run of its own
   scanlens cache [clear]                                decoded images on disk: list or remove them
   scanlens --version
@@ -113,6 +114,19 @@ Judge a finished run on its test images made worse, at five strengths each; noth
 Writes outputs/RUN_ID/robustness.json (AUROC, balanced accuracy, log loss, calibration error, sensitivity at the chosen
 threshold, share of answers that change, and what is lost to the images as they are, with intervals over patients), pictures
 below outputs/RUN_ID/robustness, and a section of the report page. robustness.enabled=true does so within a training.
+
+For research, not for diagnosis.
+"""
+
+EXPLAIN_HELP = """\
+scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50]
+
+Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
+
+  parts=     which tests; all if not given
+  cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
+
+Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
 
 For research, not for diagnosis.
 """

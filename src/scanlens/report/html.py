@@ -28,6 +28,15 @@ def rendered(template: str, **values: Any) -> str:
         template: file name in `templates`; it writes `css`, `policy`, `notice` and `version` where they belong.
         values: what the template shows; text is escaped, `Markup` is not.
     """
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template(template)
+        .render(css=Markup(css), policy=_policy(css), notice=NOTICE, version=scanlens.__version__, **values)
+    )
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -37,10 +46,12 @@ def rendered(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.globals["not_assessed"] = NOT_ASSESSED
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(
-        css=Markup(css), policy=_policy(css), notice=NOTICE, version=scanlens.__version__, **values
-    )
+    return environment
+
+
+def part(template: str, **values: Any) -> Markup:
+    """A piece of a page, for a template that shows it as it is; text is escaped, `Markup` is not."""
+    return Markup(_environment().get_template(template).render(**values))
 
 
 def _policy(css: str) -> str:

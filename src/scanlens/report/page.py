@@ -17,6 +17,7 @@ from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.checklist import NOTE, checklists, write_checklist
+from scanlens.report.explanations import explanation_sections
 from scanlens.report.external_page import render_external
 from scanlens.report.flow import data_flow, flow_chart
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
@@ -111,10 +112,15 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     if max_cases is None:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
-    parts = {"robustness_part": robustness_section(run), "uncertainty_part": uncertainty_section(run)}
+    explained = explanation_sections(run)
+    parts = {
+        "robustness_part": robustness_section(run),
+        "uncertainty_part": uncertainty_section(run),
+        "explanation_parts": explained,
+    }
     return rendered(
         "index.html.j2",
-        **_head(run),
+        **_head(run, explained),
         **_body(run),
         **trust_sections(run),
         **parts,
@@ -123,7 +129,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     )
 
 
-def _head(run: RunFolder) -> dict[str, Any]:
+def _head(run: RunFolder, explained: list[dict[str, Any]]) -> dict[str, Any]:
     network = str(mapping(run.facts.get("model_summary")).get("name") or "Network")
     data = str(mapping(run.config.get("data")).get("name") or "images")
     about = [str(run.config.get("run_id") or ""), str(run.provenance.get("created") or "")[:10], _task(run)]
@@ -143,6 +149,7 @@ def _head(run: RunFolder) -> dict[str, Any]:
     contents += [
         ("cases", "Explained cases"),
         ("localization", "Localization"),
+        *((one["name"], one["title"]) for one in explained),
         ("network", "Filters"),
         ("reporting", "For a paper"),
         ("provenance", "Provenance"),

@@ -1,0 +1,6 @@
+"""The parts of the test that explanations of a finished run are put to; known before torch is imported."""
+
+from __future__ import annotations
+
+PARTS: dict[str, str] = {}
+"""Name of each part, and what it asks."""

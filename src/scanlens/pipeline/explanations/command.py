@@ -1,0 +1,53 @@
+"""`scanlens explain`: the explanations of a finished run are put to the test, and its page is written again."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scanlens.files import write_json
+from scanlens.pipeline import only_writer
+from scanlens.pipeline.explanations.subject import Subject, open_subject
+from scanlens.report.page import write_report
+
+log = logging.getLogger(__name__)
+
+
+def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int) -> dict[str, Any]:
+    """Put the explanations of a finished run to the test, write `explanations/<part>.json` and the page again.
+
+    Args:
+        run_dir: folder of a finished run of a classifier.
+        parts: of `scanlens.explain.parts.PARTS`.
+        max_cases: images looked at by parts that cost passes for each.
+
+    Returns:
+        The contents of the files, by part.
+
+    Raises:
+        RunError: if it is no finished run of a classifier with test images.
+    """
+    subject = open_subject(run_dir, max_cases=max_cases)
+    with only_writer(subject.run.folder):
+        found = {part: _measured(subject, part) for part in parts}
+        if subject.run.report_file.is_file():
+            write_report(subject.run.folder)
+    log.info("written to %s", subject.run.explanations)
+    return found
+
+
+def _measured(subject: Subject, part: str) -> dict[str, Any]:
+    """One part; each is a module of this room with `measure(subject)` and `lines(content)`."""
+    module = importlib.import_module(f"scanlens.pipeline.explanations.{part}")
+    log.info("%s ...", part.replace("_", " "))
+    started = time.perf_counter()
+    content: dict[str, Any] = {"schema_version": 1, **module.measure(subject)}
+    content["duration_s"] = round(time.perf_counter() - started, 1)
+    subject.run.explanations.mkdir(exist_ok=True)
+    write_json(subject.run.explanations / f"{part}.json", content)
+    log.info("%s\n", "\n".join(module.lines(content)))
+    return content
