@@ -95,6 +95,9 @@ class Explainer(ABC):
     is_two_sided: ClassVar[bool] = False  # both signs mean the same: something differs
     is_control: ClassVar[bool] = False  # knows nothing of what the network has learned; others are compared with it
     asks_network: ClassVar[bool] = True  # runs the network at all
+    keeps_positions: ClassVar[bool] = (
+        True  # draws evidence only where the head reads it, also if that is not everywhere
+    )
     description: ClassVar[str]
     reason: str = ""
     layer: str | None = None

@@ -130,6 +130,7 @@ class GradCam(ClassActivationMap):
     name = "grad_cam"
     title = "Grad-CAM"
     formula = "GradCAM"
+    keeps_positions = False
     description = (
         "Grad-CAM: every feature map, weighted by its average influence on the log-odds of the explained class. "
         "The place can be relied on only where the network averages over positions."
@@ -149,6 +150,7 @@ class GradCamPlusPlus(ClassActivationMap):
     name = "grad_cam_plus_plus"
     title = "Grad-CAM++"
     formula = "GradCAMPlusPlus"
+    keeps_positions = False
     unit = "arbitrary"
     description = (
         "Grad-CAM++: feature maps weighted by their positive influence on the explained class. For comparison: "
@@ -163,7 +165,7 @@ class HiResCam(ClassActivationMap):
     """Gradient times activation, summed over channels: what each cell adds to the margin.
 
     Exact where the head is linear; for heads of ReLUs exact for the image at hand (they are linear around it), and
-    with biases of zero the cells sum to the margin.
+    with biases of zero the cells sum to the log-odds of one class against one other (of two classes, to the margin).
 
     Args:
         layer: dotted name of the layer; None for the network's own `feature_layer`.
@@ -213,6 +215,7 @@ class XGradCam(ClassActivationMap):
     name = "xgrad_cam"
     title = "XGrad-CAM"
     formula = "XGradCAM"
+    keeps_positions = False
     description = (
         "XGrad-CAM: every feature map, scaled to its share of the log-odds of the explained class. For comparison: the "
         "sum is right, the place can be relied on only where the network averages over positions."
@@ -236,6 +239,7 @@ class EigenCam(Explainer):
     unit = "activation"
     score_name = "share of the activation's variance that the map shows"
     needs_class = False
+    keeps_positions = False
     description = (
         "Eigen-CAM: where the layer is most active (first principal component). Class-blind: it shows no evidence "
         "for or against any class."

@@ -34,6 +34,7 @@ class Control(Explainer):
     score_name = "nothing"
     needs_class = False
     is_control = True
+    keeps_positions = False
     asks_network = False
 
     def check(self, model: nn.Module) -> None:
@@ -64,7 +65,7 @@ class RandomMap(Control):
         "Control: random numbers in cells of the size of a class activation map. It knows nothing of the network or of "
         "the image; a method has to beat it."
     )
-    asks_network = True  # only for the number and the place of the cells
+    asks_network = True  # at most, for the number and the place of the cells
 
     def __init__(self, layer: str | None = None, seed: int = 0) -> None:
         self.layer, self.seed = layer, seed

@@ -43,6 +43,11 @@ class _Seen:
     is_once: bool = True
 
     @property
+    def key(self) -> tuple[int, int]:
+        """The same for those that hand on the same tensor unchanged."""
+        return id(self.output), self.version
+
+    @property
     def is_overwritten(self) -> bool:
         return self.output._version != self.version
 
@@ -129,10 +134,8 @@ def _suiting(model: nn.Module, x_1CHW: Tensor, until: Layer | None = None) -> li
         one
         for i, one in enumerate(seen[:last])
         if i >= first_conv
-        and made_by[i] is one
-        and one.is_once
+        and made_by.get(one.key) is one
         and not one.is_overwritten
-        and not isinstance(one.layer.module, _RESIZING)
         and _is_map(one.output, (x_1CHW.shape[2], x_1CHW.shape[3]))
     ]
 
@@ -157,10 +160,17 @@ def _watched(model: nn.Module, x_1CHW: Tensor) -> list[_Seen]:
     return seen
 
 
-def _makers(seen: Sequence[_Seen]) -> list[_Seen]:
-    """Who made each output first: a container, or a layer that does nothing, hands on what another has made."""
+def _makers(seen: Sequence[_Seen]) -> dict[tuple[int, int], _Seen]:
+    """Who stands for each output: the first to give it that runs once; nobody if all it does is to pool or to resize.
+
+    Containers, and layers that do nothing, hand on what another has made; a block stands for the ReLU that it uses twice.
+    """
+    resized = {one.key for one in seen if isinstance(one.layer.module, _RESIZING)}
     makers: dict[tuple[int, int], _Seen] = {}
-    return [makers.setdefault((id(one.output), one.version), one) for one in seen]
+    for one in seen:
+        if one.is_once and one.key not in resized:
+            makers.setdefault(one.key, one)
+    return makers
 
 
 def _is_map(output: Tensor, image_hw: tuple[int, int]) -> bool:

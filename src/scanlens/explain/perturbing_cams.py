@@ -72,6 +72,7 @@ class PerturbingCam(Explainer):
     """
 
     formula: ClassVar[Formula]
+    keeps_positions = False
 
     def __init__(self, layer: str | None = None, batch_size: int = 64) -> None:
         if batch_size < 1:

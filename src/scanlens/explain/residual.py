@@ -64,6 +64,7 @@ class LatentCam(Explainer):
     unit = "latent energy"
     score_name = "latent energy"
     needs_class = False
+    keeps_positions = False
     description = (
         "Grad-CAM of the latent energy: which places the autoencoder's code is made of. It shows what was encoded, "
         "not what is abnormal."
