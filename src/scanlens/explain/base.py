@@ -87,6 +87,8 @@ class Explainer(ABC):
     score_name: ClassVar[str] = "margin (log-odds)"
     needs_class: ClassVar[bool] = True
     is_two_sided: ClassVar[bool] = False  # both signs mean the same: something differs
+    is_control: ClassVar[bool] = False  # knows nothing of what the network has learned; others are compared with it
+    asks_network: ClassVar[bool] = True  # runs the network at all
     description: ClassVar[str]
     reason: str = ""
     layer: str | None = None
