@@ -119,12 +119,18 @@ For research, not for diagnosis.
 """
 
 EXPLAIN_HELP = """\
-scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50]
+scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50] [boxes=ROWS,COLUMNS] [least_effect=0.05]
 
 Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
 
   parts=     which tests; all if not given
+             shortcuts: does the network go by something that is not the disease? Corners, borders, writing, what lies
+             outside of the body, what maps favor, brightness, noise and sharpness are exchanged between test images. Heat
+             maps only nominate; the change of probability convicts, acquits, or leaves it open.
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
+  boxes=     of shortcuts: a further region, rows and columns as START:END in shares of the image or in pixels of the
+             prepared one, such as boxes=0:0.1,0.8:1; several are given as boxes=... boxes=...
+  least_effect=  of shortcuts: smallest change of a probability that is worth a verdict
 
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
 
