@@ -32,6 +32,15 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool({"--help", "-h"} & set(arguments))
 
 
+def log_to(path: Path, *, only: str) -> None:
+    """Everything that is logged goes into a file, and onto the terminal what one logger says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", filename=path, force=True)
+    shown = logging.StreamHandler(sys.stdout)
+    shown.setFormatter(logging.Formatter("%(message)s"))
+    logging.getLogger(only).addHandler(shown)
+
+
 def report(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(REPORT_HELP)

@@ -96,7 +96,7 @@ def as_sharp(x_BCHW: Tensor, donor_BCHW: Tensor, seed: int = 0) -> Tensor:
     frequency_HW = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]).to(x_BCHW.device)
     bin_HW = (frequency_HW * max(height, width)).round().long()
     spectrum = torch.fft.rfft2(x_BCHW.float())
-    own, wanted = (_power(one, bin_HW) for one in (spectrum, torch.fft.rfft2(donor_BCHW.float())))
+    own, wanted = (_power(torch.fft.rfft2(_faded(one)), bin_HW) for one in (x_BCHW, donor_BCHW))
     gain_BCF = (wanted / own.clamp_min(_ZERO**2)).sqrt().clamp(1 / _MOST_GAIN, _MOST_GAIN)
     gain = torch.where(frequency_HW >= _FINEST_KEPT, gain_BCF[:, :, bin_HW], 1.0)
     return torch.fft.irfft2(spectrum * gain, s=(height, width)).to(x_BCHW.dtype).clamp(0, 1)
@@ -136,6 +136,12 @@ def _mean(x_BCHW: Tensor) -> Tensor:
 
 def _spread(x_BCHW: Tensor) -> Tensor:
     return x_BCHW.std(dim=(2, 3), keepdim=True, unbiased=False)
+
+
+def _faded(x_BCHW: Tensor) -> Tensor:
+    """Towards its mean at the borders (Hann window), so that opposite borders that differ do not pass for fine structure."""
+    rows, columns = (torch.hann_window(side, periodic=False, device=x_BCHW.device) for side in x_BCHW.shape[2:])
+    return (x_BCHW.float() - _mean(x_BCHW).float()) * rows[:, None] * columns
 
 
 def _power(spectrum: Tensor, bin_HW: Tensor) -> Tensor:

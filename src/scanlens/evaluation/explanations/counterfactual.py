@@ -87,8 +87,8 @@ class Mean:
         """Probability of a mean at least as low if the truth were `bound` at least."""
         return self._p(bound, sign=-1)
 
-    def as_entry(self) -> dict[str, Any]:
-        """{value, low, high, reason}."""
+    def as_entry(self, *, most: float = math.inf) -> dict[str, Any]:
+        """{value, low, high, reason}, bounds within -most and most."""
         if self.value is None:
             return entry(None, Interval(None, None), remark="no pair of images to compare")
         if self.num_patients < 2:
@@ -98,7 +98,7 @@ class Mean:
                 self.value, Interval(None, None, f"no interval: all {self.num_pairs} pairs give the same value")
             )
         half = float(t.ppf((1 + LEVEL) / 2, self.degrees)) * self.error
-        return entry(self.value, Interval(self.value - half, self.value + half))
+        return entry(self.value, Interval(max(-most, self.value - half), min(most, self.value + half)))
 
     def _p(self, bound: float, *, sign: int) -> float:
         if self.value is None or self.num_patients < MIN_PATIENTS:
@@ -249,9 +249,9 @@ def _effect_dict(one: Effect, class_names: Sequence[str], least: float) -> Mappi
         "class": class_names[one.class_number],
         "direction": one.direction,
         "verdict": one.verdict(least),
-        "change": one.change.as_entry(),
+        "change": one.change.as_entry(most=1.0),
         "log_odds": one.log_odds.as_entry(),
-        "elsewhere": None if one.elsewhere is None else one.elsewhere.as_entry(),
+        "elsewhere": None if one.elsewhere is None else one.elsewhere.as_entry(most=1.0),
         "is_beyond_elsewhere": one.is_beyond,
         "p_adjusted": one.p_adjusted,
         "num_pairs": one.change.num_pairs,

@@ -36,7 +36,7 @@ def shortcut_sentences(content: Mapping[str, Any]) -> list[str]:
         said.append(
             "Nothing was convicted: no region or look that was exchanged between images is shown to sway the network."
         )
-    said += [sentence for one in found for sentence in _maps_against(one)]
+    said += _maps_against(found)
     said += [_readable(one) for one in found if _readable(one)]
     if by_verdict["acquitted"]:
         names = [str(one.get("name")) for one in by_verdict["acquitted"]]
@@ -93,22 +93,24 @@ def _convicted(one: Mapping[str, Any]) -> str:
     return f"CONVICTED: {one.get('name')}. The network goes by it: {effect_words(effect)}{beside}."
 
 
-def _maps_against(one: Mapping[str, Any]) -> list[str]:
-    """Where a heat map and the verdict disagree."""
-    found = []
-    for said in (mapping(each) for each in sequence(one.get("maps"))):
-        title, here = said.get("title"), bool(said.get("points_here"))
-        numbers = (
-            f"{percent(said.get('mass'))} of its evidence and {percent(point(said.get('peaks')))} of its peaks lie there "
-            f"(chance {percent(said.get('chance'))})"
-        )
-        if one.get("verdict") == "acquitted" and here:
-            found.append(
-                f"{title} accuses the {one.get('name')} falsely: {numbers}, and exchanging it changes nothing."
+def _maps_against(found: list[dict[str, Any]]) -> list[str]:
+    """Where heat maps and verdicts disagree, method by method."""
+    accused: dict[str, list[str]] = {}
+    missed: dict[str, list[str]] = {}
+    for one in found:
+        for said in (mapping(each) for each in sequence(one.get("maps"))):
+            title, is_here = str(said.get("title")), bool(said.get("points_here"))
+            numbers = (
+                f"{one.get('name')} ({percent(said.get('mass'))} of the evidence, {percent(point(said.get('peaks')))} of the "
+                f"peaks, chance {percent(said.get('chance'))})"
             )
-        if one.get("verdict") == "convicted" and not here:
-            found.append(f"{title} does not show the {one.get('name')}: {numbers}.")
-    return found
+            if one.get("verdict") == "acquitted" and is_here:
+                accused.setdefault(title, []).append(numbers)
+            if one.get("verdict") == "convicted" and not is_here:
+                missed.setdefault(title, []).append(numbers)
+    wrongly = "though exchanging it changes nothing"
+    said_all = [f"{title} points at {joined(names, most=9)}, {wrongly}." for title, names in accused.items()]
+    return said_all + [f"{title} does not show {joined(names, most=9)}." for title, names in missed.items()]
 
 
 def _readable(one: Mapping[str, Any]) -> str:
