@@ -164,8 +164,8 @@ explanation method is certified this way. About 2 minutes with LeNet on one core
   lesion      small brain phantoms with a tumor: it has to be learned (test AUROC above 0.5) and found (the heat map points at it
               more often than chance)
   no signal   their twin whose labels are dealt at random: nothing may be found (the interval of the AUROC holds 0.5)
-  shortcut    their twin with a letter in a corner of those with a tumor: the network learns it, and the audit of shortcuts has
-              to convict that corner, and not the one across
+  shortcut    their twin with a letter in a corner of those with a tumor: the network learns it, the heat map has to leave the
+              tumor, and the audit of shortcuts has to convict that corner, and not the one across
 
 Every setting of a training command is understood (scanlens train --help) but data=, experiment= and run_dir=; the settings of
 conf/experiment/selftest.yaml come before them.

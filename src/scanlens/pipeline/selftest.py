@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scanlens.errors import ScanlensError
+from scanlens.evaluation.independent import independent_difference
 from scanlens.files import write_json
 from scanlens.pipeline import train_run
 from scanlens.report.folder import SELFTEST_VERSION
@@ -25,6 +26,7 @@ from scanlens.runs import Config, Run
 log = logging.getLogger(__name__)
 CASES = 60  # recipients of the audit of shortcuts
 CHANCE = 0.5
+NOTHING_EXPLAINED = "no tumor that was named right is explained (or explain=none)"
 TAGGED, UNTOUCHED = "upper left corner", "lower right corner"
 TWINS: dict[str, tuple[str, ...]] = {
     "lesion": ("data.signal=true", "data.shortcut=null"),
@@ -119,7 +121,8 @@ def _checked(name: str, config: Config) -> Iterator[Check]:
         elif name == "no_signal":
             yield _stays_at_chance(evaluation)
         else:
-            yield _learns(evaluation, "tells tumor from none, by whatever it is")
+            yield _learns(evaluation, run=name, by="tells a tumor from none, by whatever it is")
+            yield _follows(evaluation, run.folder.parent / "lesion")
             yield from _is_caught(run)
     except ScanlensError as error:
         yield Check(name, "can be judged", passed=False, found=str(error).replace("\n", " "))
@@ -130,12 +133,12 @@ def _auroc(evaluation: Config) -> tuple[dict[str, Any], int]:
     return judged["metrics"]["auroc"], int(judged["num_images"])
 
 
-def _learns(evaluation: Config, name: str = "learns to tell a tumor from none") -> Check:
+def _learns(evaluation: Config, *, run: str = "lesion", by: str = "learns to tell a tumor from none") -> Check:
     auroc, num = _auroc(evaluation)
     surely = point(auroc) if auroc["low"] is None else auroc["low"]  # a perfect one is so in all resamples
     passed = surely is not None and surely > CHANCE
     told = "" if passed else "; not shown to be above 0.5: the network does not learn, or the pictures do not reach it"
-    return Check("lesion", name, passed, f"test AUROC {with_interval(auroc)}, {num} images{told}")
+    return Check(run, by, passed, f"test AUROC {with_interval(auroc)}, {num} images{told}")
 
 
 def _stays_at_chance(evaluation: Config) -> Check:
@@ -158,23 +161,37 @@ def _stays_at_chance(evaluation: Config) -> Check:
 def _points(evaluation: Config) -> Check:
     """The method to be believed first hits lesions more often than a random point does."""
     name = "the heat map points at the tumor"
-    localization = evaluation.get("localization") or {}
-    if not localization:
-        return Check(
-            "lesion",
-            name,
-            passed=False,
-            found="no test image with a mask was named right and explained, or explain=none",
-        )
-    method, said = next(iter(localization.items()))
-    rate, excess = said["hit_rate"], said["excess"]
+    method, said = _localized(evaluation)
+    if said is None:
+        return Check("lesion", name, passed=False, found=NOTHING_EXPLAINED)
+    excess = said["excess"]
     surely = point(excess) if excess["low"] is None else excess["low"]
     passed = surely is not None and surely > 0
-    numbers = (
-        f"{method} hits {percent(point(rate))} of {said['num_images']} tumors, a random point {percent(said['chance'])}"
-    )
+    numbers = f"{method} hits {percent(point(said['hit_rate']))} of {said['num_images']} tumors, a random point {percent(said['chance'])}"
     told = "" if passed else "; not shown to be above chance: the explainer, or where its map is placed, is wrong"
     return Check("lesion", name, passed, f"{numbers} (excess {with_interval(excess)}){told}")
+
+
+def _follows(evaluation: Config, of_lesion: Path) -> Check:
+    """Maps that do not look at the network point at tumors as often where it goes by the letter."""
+    name = "the heat map follows the network, away from the tumor"
+    file = Run(of_lesion).evaluation_file
+    first = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    (method, before), (_, now) = _localized(first), _localized(evaluation)
+    if before is None or now is None:
+        return Check("shortcut", name, passed=False, found=NOTHING_EXPLAINED)
+    lost = independent_difference(before["hit_rate"], now["hit_rate"])
+    passed = lost["low"] is not None and lost["low"] > 0
+    rates = [percent(point(one["hit_rate"])) for one in (before, now)]
+    told = "" if passed else "; not shown to be fewer: the explainer points at tumors whatever the network goes by"
+    return Check("shortcut", name, passed, f"{method} hits {rates[1]} of tumors, {rates[0]} without a letter{told}")
+
+
+def _localized(evaluation: Config) -> tuple[str, dict[str, Any] | None]:
+    """Name and pointing game of the method to be believed first."""
+    for method, said in (evaluation.get("localization") or {}).items():
+        return str(method), said if said["num_images"] else None
+    return "", None
 
 
 def _is_caught(run: Run) -> Iterator[Check]:
@@ -203,4 +220,5 @@ def _change(region: dict[str, Any]) -> str:
     if place is None:
         return "nothing to exchange"
     effect = region["effects"][place]
-    return f"exchanging it moves probabilities by {with_interval(effect['change'])}, elsewhere {number(point(effect['elsewhere']), 2)}"
+    beside = "" if effect["elsewhere"] is None else f", regions elsewhere by {number(point(effect['elsewhere']), 2)}"
+    return f"exchanging it moves probabilities by {with_interval(effect['change'])}{beside}"
