@@ -32,6 +32,15 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool({"--help", "-h"} & set(arguments))
 
 
+def log_to(path: Path, *, only: str) -> None:
+    """Everything that is logged goes into a file, and onto the terminal what one logger says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", filename=path, force=True)
+    shown = logging.StreamHandler(sys.stdout)
+    shown.setFormatter(logging.Formatter("%(message)s"))
+    logging.getLogger(only).addHandler(shown)
+
+
 def report(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(REPORT_HELP)
@@ -130,8 +139,9 @@ def explain(arguments: Sequence[str]) -> None:
         sys.stdout.write(EXPLAIN_HELP)
         return
     from scanlens.explain.parts import PARTS
+    from scanlens.explain.shortcut_plan import LEAST_EFFECT, shortcut_plan
 
-    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases"))
+    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases", "boxes", "least_effect"))
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
@@ -139,12 +149,18 @@ def explain(arguments: Sequence[str]) -> None:
         mistakes.append(
             f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
         )
+    plan = None
+    try:
+        plan = shortcut_plan(given.get("boxes", []), given.get("least_effect", [str(LEAST_EFFECT)])[-1])
+    except ConfigError as error:
+        mistakes += error.mistakes
     if mistakes:
         raise ConfigError(mistakes)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.explanations.command import explain
 
-    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases))
+    folder = Path(given["run"][-1])
+    explain(folder, parts=list(dict.fromkeys(parts)), max_cases=int(cases), shortcut_plan=plan)
 
 
 def ensemble(arguments: Sequence[str]) -> None:

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "shortcuts": "does the network go by something that is not the disease?",
+}
 """Name of each part, and what it asks."""
