@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from scanlens.files import write_bytes
 from scanlens.report.palette import evidence_alpha, evidence_rgb
@@ -24,6 +24,7 @@ MIN_WIDTH = 320  # smaller pictures are enlarged by a whole factor, so that each
 BLANK_SHARE = 1e-3  # a map below this share of the display scale moves no pixel by one gray level
 UNINFORMATIVE = "uninformative map"
 MAX_TILES = 64
+_LINE_PX = 3  # half of an outline, its dark edge included
 
 Array = NDArray[np.floating]
 
@@ -55,6 +56,27 @@ def scan_png(scan: Array, path: Path) -> None:
     """
     pixels = _enlarge(_as_channels(scan), Image.Resampling.BICUBIC)
     write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
+
+
+def region_png(scan: Array, region_HW: NDArray[np.bool_], path: Path) -> None:
+    """Write a gray scan with the outline of a region on it: a white line between black ones, seen on any ground.
+
+    Args:
+        scan: as in `scan_png`.
+        region_HW: True inside.
+        path: of the PNG.
+
+    Raises:
+        ValueError: if the region has not the size of the scan.
+    """
+    base, region = _as_channels(scan), np.asarray(region_HW, dtype=bool)
+    if region.shape != base.shape[:2]:
+        raise ValueError(f"region_HW must have the size of the scan, {base.shape[:2]}, got {region.shape}")
+    gray = _enlarge(_luminance(base)[..., None], Image.Resampling.BICUBIC)[..., 0]
+    inside = _nearest(region, gray.shape)
+    for width, shade in ((_LINE_PX + 1, 0.0), (_LINE_PX, 1.0), (1, 0.0)):
+        gray = np.where(_grown(inside, width) & ~inside, shade, gray)
+    write_png(_to_uint8(gray), path)
 
 
 def overlay_png(
@@ -214,6 +236,12 @@ def _outlined(picture: Array, mask_HW: NDArray[np.bool_] | None) -> Array:
     dashes = (np.indices(edge.shape).sum(axis=0) // 7 % 2).astype(picture.dtype)
     outlined: Array = np.where(edge[..., None], dashes[..., None], picture)
     return outlined
+
+
+def _grown(inside: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """The region and all that is within so many pixels of it along rows and columns."""
+    flags = Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * pixels + 1))
+    return np.asarray(flags) > 0
 
 
 def _mark_peak(image: Image.Image, strength: Array) -> None:
