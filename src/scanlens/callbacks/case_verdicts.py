@@ -23,7 +23,7 @@ from scanlens.evaluation.explanations.verdict_plan import VerdictPlan
 from scanlens.explain.base import Explainer
 from scanlens.explain.verdict.input_quality import Usual
 from scanlens.explain.verdict.measured import Case, MadeMap, Measured, Measuring
-from scanlens.report.pictures import region_png, scan_png
+from scanlens.report.pictures import region_png
 from scanlens.seeds import derived_seed
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 SCORE_CARD = "score_card.json"
 OUT_OF_TIME = "not assessed: the time for tests of maps was used up (verdict.max_minutes)"
 _TOLD_EVERY_S = 20.0
+_NO_PICTURES: dict[str, str | None] = {"region": None, "removed": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class VerdictWriter:
             _Clock(60 * self.plan.max_minutes, sum(len(found) for found in maps.values())),
         )
         cases = [
-            _case(network, made, target, replace(self.how, seed=derived_seed(self.seed, place)))
+            case_of(network, made, target, replace(self.how, seed=derived_seed(self.seed, place)))
             for made, target, place in zip(next(iter(maps.values()), ()), targets, places, strict=True)
         ]
         written: dict[str, list[dict[str, Any]]] = {}
@@ -129,7 +130,7 @@ def sanity_of(folder: Path) -> Sanity:
 
 def not_tested(reason: str) -> dict[str, Any]:
     """What `cases.json` says of a map that was not tested."""
-    return {"level": None, "reasons": [reason], "measured": None, "region": None, "removed": None}
+    return {"level": None, "reasons": [reason], "against": [], "also": [], "measured": None} | _NO_PICTURES
 
 
 def made_map(made: CaseMap) -> MadeMap:
@@ -137,19 +138,20 @@ def made_map(made: CaseMap) -> MadeMap:
     return MadeMap(made.map_HW, made.covered_HW, made.grid.cell_px, made.is_blank)
 
 
-def _case(network: nn.Module, made: CaseMap, target: int, how: Measuring) -> Case:
+def case_of(network: nn.Module, made: CaseMap, target: int, how: Measuring) -> Case:
+    """The image of this map, to be asked about."""
     device = next(network.parameters()).device
     return Case(network, torch.from_numpy(made.scan_CHW).to(device), target, how)
 
 
 def _pictures(folder: Path, made: CaseMap, measured: Measured) -> dict[str, str | None]:
-    """The scan with the region outlined, and the scan without the region."""
+    """The scan with the highlighted region outlined, and the scan without it."""
     if measured.region is None:
-        return {"region": None, "removed": None}
+        return dict(_NO_PICTURES)
     stem = f"{made.case}_{made.method}"
     region_png(made.scan, measured.region.region_HW, folder / f"{stem}_region.png")
     without = replace(made, scan_CHW=measured.region.removed_CHW)
-    scan_png(without.scan, folder / f"{stem}_removed.png")
+    region_png(without.scan, None, folder / f"{stem}_removed.png")
     return {"region": f"{stem}_region.png", "removed": f"{stem}_removed.png"}
 
 

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "verdicts": "how often does the answer depend on what maps highlight, and does that predict anything?",
+}
 """Name of each part, and what it asks."""

@@ -24,7 +24,8 @@ MIN_WIDTH = 320  # smaller pictures are enlarged by a whole factor, so that each
 BLANK_SHARE = 1e-3  # a map below this share of the display scale moves no pixel by one gray level
 UNINFORMATIVE = "uninformative map"
 MAX_TILES = 64
-_LINE_PX = 3  # half of an outline, its dark edge included
+_LINE_PX = 3  # of an outline, beyond the region
+_LINE_RGB = (1.0, 0.9, 0.2)
 
 Array = NDArray[np.floating]
 
@@ -58,25 +59,26 @@ def scan_png(scan: Array, path: Path) -> None:
     write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
 
 
-def region_png(scan: Array, region_HW: NDArray[np.bool_], path: Path) -> None:
-    """Write a gray scan with the outline of a region on it: a white line between black ones, seen on any ground.
+def region_png(scan: Array, region_HW: NDArray[np.bool_] | None, path: Path) -> None:
+    """Write a gray scan with a region outlined in yellow between black: seen on any ground, and in print.
 
     Args:
         scan: as in `scan_png`.
-        region_HW: True inside.
+        region_HW: True inside; None for the scan alone.
         path: of the PNG.
 
     Raises:
         ValueError: if the region has not the size of the scan.
     """
-    base, region = _as_channels(scan), np.asarray(region_HW, dtype=bool)
+    base = _as_channels(scan)
+    region = np.zeros(base.shape[:2], dtype=bool) if region_HW is None else np.asarray(region_HW, dtype=bool)
     if region.shape != base.shape[:2]:
         raise ValueError(f"region_HW must have the size of the scan, {base.shape[:2]}, got {region.shape}")
-    gray = _enlarge(_luminance(base)[..., None], Image.Resampling.BICUBIC)[..., 0]
-    inside = _nearest(region, gray.shape)
-    for width, shade in ((_LINE_PX + 1, 0.0), (_LINE_PX, 1.0), (1, 0.0)):
-        gray = np.where(_grown(inside, width) & ~inside, shade, gray)
-    write_png(_to_uint8(gray), path)
+    picture = np.repeat(_enlarge(_luminance(base)[..., None], Image.Resampling.BICUBIC), 3, axis=-1)
+    inside = _nearest(region, picture.shape[:2])
+    for width, color in ((_LINE_PX + 1, (0.0, 0.0, 0.0)), (_LINE_PX, _LINE_RGB), (1, (0.0, 0.0, 0.0))):
+        picture = np.where((_grown(inside, width) & ~inside)[..., None], np.asarray(color, dtype=np.float32), picture)
+    write_png(_to_uint8(picture), path)
 
 
 def overlay_png(

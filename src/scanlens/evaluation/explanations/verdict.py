@@ -54,15 +54,20 @@ class Verdict:
 
     Args:
         level: see `MEANINGS`.
-        reasons: sentences, what decided first.
+        reasons: what decided, in sentences.
+        against: what keeps a map whose region matters from being SUPPORTED.
+        also: what else was asked, and what came of it.
     """
 
     level: Level
     reasons: tuple[str, ...]
+    against: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"level": self.level, "reasons": list(self.reasons)}
+        words = {name: list(getattr(self, name)) for name in ("reasons", "against", "also")}
+        return {"level": self.level, **words}
 
 
 def verdict_of(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity | None = None) -> Verdict:
@@ -79,12 +84,13 @@ def verdict_of(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity | 
         return Verdict("WITHHELD", withheld)
     region = measured["region"]
     decided = _region_in_words(region)
+    also = tuple(_also(measured, plan, sanity))
     if region["p_value"] > plan.weak_alpha or region["drop"] <= 0:
-        return Verdict("NOT SUPPORTED", (decided, *_others(measured, plan, sanity)))
+        return Verdict("NOT SUPPORTED", (decided,), also=also)
     against = tuple(_against(measured, plan, sanity))
-    is_weak = region["p_value"] > plan.alpha or bool(against)
-    others = tuple(one for one in _others(measured, plan, sanity) if one not in against)
-    return Verdict("WEAK" if is_weak else "SUPPORTED", (decided, *against, *others))
+    is_supported = region["p_value"] <= plan.alpha and not against
+    rest = tuple(one for one in also if one not in against)
+    return Verdict("SUPPORTED" if is_supported else "WEAK", (decided,), against, rest)
 
 
 def _withheld(measured: Mapping[str, Any], sanity: Sanity) -> Iterator[str]:
@@ -112,16 +118,20 @@ def _withheld(measured: Mapping[str, Any], sanity: Sanity) -> Iterator[str]:
 
 def _region_in_words(region: Mapping[str, Any]) -> str:
     drop, num, as_large = region["drop"], region["num_regions"], region["num_as_large"]
-    fall = f"fall by {drop:.2f}" if drop > 0 else "do not fall" if drop == 0 else f"rise by {-drop:.2f}"
     if drop <= 0:
-        compared = "so the answer does not rest on it"
-    elif as_large == 0:
-        compared = f"and more than without any of {num} regions of the same shape elsewhere"
+        moves = "do not fall" if drop == 0 else f"rise by {-drop:.2f}"
+        return (
+            f"Without the highlighted region the log-odds of the explained class {moves} (from {region['margin']:.2f}): the answer "
+            "does not rest on it."
+        )
+    others = f"{num} regions of the same shape elsewhere"
+    if as_large == 0:
+        compared = f"more than without any of {others}"
     else:
-        compared = f"and {as_large} of {num} regions of the same shape elsewhere do as much or more"
+        compared = f"and at least as much without {as_large} of {others}"
     return (
-        f"Without the highlighted region the log-odds of the explained class {fall} (from {region['margin']:.2f}), {compared}: "
-        f"p = {_p(region['p_value'])}."
+        f"Without the highlighted region the log-odds of the explained class fall by {drop:.2f} (from {region['margin']:.2f}), "
+        f"{compared} (p = {_p(region['p_value'])})."
     )
 
 
@@ -138,7 +148,7 @@ def _against(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> 
         yield _sanity_in_words(sanity)
 
 
-def _others(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> Iterator[str]:
+def _also(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> Iterator[str]:
     """Everything else that was asked, whatever came of it."""
     agreement, stability = measured["agreement"], measured["stability"]
     yield _agreement_in_words(agreement, plan)
@@ -168,7 +178,7 @@ def _agreement_in_words(agreement: Mapping[str, Any] | None, plan: VerdictPlan) 
     also = "" if correlation is None else f"; rank correlation of the two maps {correlation:.2f}"
     says = "" if _agrees(agreement, plan) else ", no more than by chance"
     return (
-        f"{agreement['other']} highlights {share} % of the same region too{says} (moved elsewhere it would {chance} %, "
+        f"{agreement['other']} highlights {share} % of the same region too{says} (moved elsewhere, {chance} %; "
         f"p = {_p(agreement['overlap_p'])}{also})."
     )
 

@@ -18,6 +18,8 @@ from scanlens.evaluation.explanations.verdict import LEVELS, Level
 from scanlens.evaluation.intervals import share_entry
 from scanlens.evaluation.resampling import group_patients
 
+_NEAR = 0.1  # of 0.5: an AUROC that would be of no use even if it were exact
+
 
 def verdict_shares(
     levels: Sequence[Level], *, patients: Sequence[str | None], groups: Sequence[str | None]
@@ -79,8 +81,10 @@ def _in_words(entry: dict[str, Any], about: str, *, is_constant: bool) -> str:
         return (
             f"The verdict may say something about {about}, but {num} images are too few or too alike to tell how much."
         )
+    if low <= 0.5 <= high and abs(value - 0.5) <= _NEAR:
+        return f"The verdict carries no information about {about}, as far as {num} images can tell."
     if low <= 0.5 <= high:
-        return f"The verdict carries no information about {about} that {num} images could show."
+        return f"Whether the verdict carries any information about {about}, {num} images cannot tell."
     if low > 0.5:
         return f"A better verdict goes with {about} more often than not; it guarantees nothing."
     return f"A better verdict goes with the opposite of {about}: it must not be read as a sign of it."
