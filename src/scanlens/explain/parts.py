@@ -4,5 +4,6 @@ from __future__ import annotations
 
 PARTS: dict[str, str] = {
     "shortcuts": "does the network go by something that is not the disease?",
+    "verdicts": "how often does the answer depend on what maps highlight, and does that predict anything?",
 }
 """Name of each part, and what it asks."""

@@ -22,6 +22,7 @@ from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.mistakes import write_mistakes
@@ -93,6 +94,7 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 place_of=run.place_of,
                 note=_note(names),
                 seed=run.config["seed"],
+                verdicts=None if names is None else verdict_writer(run, data),
             )
         )
     return writers

@@ -12,6 +12,7 @@ from typing import Any
 from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.files import write_json
 from scanlens.pipeline import only_writer
+from scanlens.pipeline.explanations.stamps import renew_stamps
 from scanlens.pipeline.explanations.subject import Subject, open_subject
 from scanlens.report.page import write_report
 
@@ -38,6 +39,7 @@ def explain(
     subject = open_subject(run_dir, max_cases=max_cases, shortcut_plan=shortcut_plan)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
+        renew_stamps(subject.run)
         if subject.run.report_file.is_file():
             write_report(subject.run.folder)
     log.info("written to %s", subject.run.explanations)
