@@ -124,9 +124,10 @@ def explain(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(EXPLAIN_HELP)
         return
+    from scanlens.explain.limits_plan import LIMITS_WORDS, LimitsPlan
     from scanlens.explain.parts import PARTS
 
-    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases"))
+    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases", *LIMITS_WORDS))
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
@@ -134,12 +135,17 @@ def explain(arguments: Sequence[str]) -> None:
         mistakes.append(
             f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
         )
+    limits = LimitsPlan()
+    try:
+        limits = LimitsPlan.from_words({name: given[name][-1] for name in LIMITS_WORDS if name in given})
+    except ValueError as error:
+        mistakes.append(str(error))
     if mistakes:
         raise ConfigError(mistakes)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.explanations.command import explain
 
-    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases))
+    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases), limits=limits)
 
 
 def ensemble(arguments: Sequence[str]) -> None:

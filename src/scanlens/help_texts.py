@@ -124,6 +124,9 @@ scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50]
 Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
 
   parts=     which tests; all if not given
+             limits: the smallest lesion drawn into negatives that is called, and the smallest that the map points at
+               limits.sizes=[3,6,12]   diameters in pixels; limits.contrast=0.3 (-1 to 1; of your own marked lesions if not
+               given); limits.tolerance=4   pixels beside the lesion that count as near
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
 
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "limits": "which is the smallest lesion that is called, and the smallest that the map points at",
+}
 """Name of each part, and what it asks."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.files import write_json
 from scanlens.pipeline import only_writer
 from scanlens.pipeline.explanations.subject import Subject, open_subject
@@ -17,13 +18,14 @@ from scanlens.report.page import write_report
 log = logging.getLogger(__name__)
 
 
-def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int) -> dict[str, Any]:
+def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int, limits: LimitsPlan | None = None) -> dict[str, Any]:
     """Put the explanations of a finished run to the test, write `explanations/<part>.json` and the page again.
 
     Args:
         run_dir: folder of a finished run of a classifier.
         parts: of `scanlens.explain.parts.PARTS`.
         max_cases: images looked at by parts that cost passes for each.
+        limits: what the part `limits` tries; None for what suits the images.
 
     Returns:
         The contents of the files, by part.
@@ -31,7 +33,7 @@ def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int) -> dict[str,
     Raises:
         RunError: if it is no finished run of a classifier with test images.
     """
-    subject = open_subject(run_dir, max_cases=max_cases)
+    subject = open_subject(run_dir, max_cases=max_cases, limits=limits)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
         if subject.run.report_file.is_file():

@@ -6,7 +6,7 @@ Legend: B images, C channels, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.explain.base import Explainer
+from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.models.base import Network
 from scanlens.pipeline import stages_done
 from scanlens.pipeline.build import open_data
@@ -39,12 +40,14 @@ class Subject:
         network: with the best weights, in evaluation mode.
         data: its images, as the network gets them.
         max_cases: a part that costs passes for each image looks at no more than so many, drawn at random by the seed.
+        limits: what the part `limits` tries.
     """
 
     run: Run
     network: Network
     data: ScanData
     max_cases: int
+    limits: LimitsPlan = field(default_factory=LimitsPlan)
 
     @property
     def seed(self) -> int:
@@ -86,8 +89,8 @@ class Subject:
         return torch.tensor([self.class_names.index(row[column]) for row in rows])
 
 
-def open_subject(run_dir: Path, *, max_cases: int) -> Subject:
-    """The finished run in this folder, opened.
+def open_subject(run_dir: Path, *, max_cases: int, limits: LimitsPlan | None = None) -> Subject:
+    """The finished run in this folder, opened; see `Subject` for the arguments.
 
     Raises:
         RunError: if it is no finished run of a classifier with test images.
@@ -101,4 +104,4 @@ def open_subject(run_dir: Path, *, max_cases: int) -> Subject:
         raise RunError(f"{run.folder} has no test images; nothing can be explained")
     if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
         network.to("cuda")
-    return Subject(run, network, open_data(run), max_cases)
+    return Subject(run, network, open_data(run), max_cases, limits or LimitsPlan())
