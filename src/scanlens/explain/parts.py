@@ -4,5 +4,6 @@ from __future__ import annotations
 
 PARTS: dict[str, str] = {
     "limits": "which is the smallest lesion that is called, and the smallest that the map points at",
+    "registration": "whether the maps lie beside the evidence, always the same way",
 }
 """Name of each part, and what it asks."""
