@@ -46,16 +46,21 @@ def predict(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(PREDICT_HELP)
         return
-    given = pairs("predict", arguments, required=("run", "path"), optional=("maps",))
+    given = pairs("predict", arguments, required=("run", "path"), optional=("maps", "overlay"))
+    overlay = given.get("overlay", ["true"])[-1]
     maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
     if not (maps.isdecimal() and len(maps) <= 6):
         raise ConfigError(
             [f"maps: how many slices of a volume get a map, a whole number from 0, is expected, got '{maps}'"]
         )
+    if overlay not in ("true", "false"):
+        raise ConfigError([f"overlay: true or false is expected, got '{overlay}'"])
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
 
-    predict(Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps))
+    predict(
+        Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps), overlay=overlay == "true"
+    )
 
 
 def evaluate(arguments: Sequence[str]) -> None:

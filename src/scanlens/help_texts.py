@@ -28,7 +28,7 @@ Write outputs/RUN_ID/report/index.html again from what lies in the run folder; n
 """
 
 PREDICT_HELP = """\
-scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3]
+scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3] [overlay=true]
 
 Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
 as in its training. Writes, below outputs/RUN_ID/new,
@@ -36,6 +36,10 @@ as in its training. Writes, below outputs/RUN_ID/new,
                     seen_in_training: image | patient where the network was trained on it, or on a patient of that name
   patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
                     are hashed under the key of your user, or of $SCANLENS_PSEUDONYM_KEY
+  slices.csv        of volumes: how much each slice decides (change of the log-odds when it is left out), the decisive ones
+                    ranked; <case>_slices.png draws it
+  <case>_<method>.nii.gz   of NIfTI volumes: the maps of all slices on the voxels of the volume, in log-odds, NaN where the
+                    network cannot look, to be laid over the scan in any viewer (overlay=false leaves it out)
 and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
 
 For research, not for diagnosis.

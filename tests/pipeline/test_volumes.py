@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -107,6 +108,22 @@ def test_a_new_volume_gets_the_numbers_of_training_and_maps_of_its_most_telling_
     np.testing.assert_allclose(probabilities_of(slices), probabilities_of(trained_on), atol=2e-4)
     highest = {slices[i]["case"] for i in np.argsort(-probabilities_of(slices)[:, 1])[:2]}
     assert {path.name.removesuffix("_scan.png") for path in folder.glob("*_scan.png")} == highest
+    decide_and_lie_on_the_scan(folder, tmp_path / "new.nii.gz", slices)
+
+
+def decide_and_lie_on_the_scan(folder: Path, scan: Path, slices: list[dict[str, str]]) -> None:
+    """The two slices that show the sign are the decisive ones, and the map has the voxels of the scan."""
+    rows = read_csv(folder / "slices.csv")
+    assert [(row["case"], row["probability"]) for row in rows] == [(one["case"], one["prob_ill"]) for one in slices]
+    assert {row["slice"] for row in rows if row["decisive_rank"] in ("1", "2")} <= {"3", "4"}
+    assert {row["class"] for row in rows} == {"ill"}
+    (overlay,) = folder.glob("*.nii.gz")
+    assert overlay.name == f"{slices[0]['case']}_hires_cam.nii.gz"
+    laid, read = nibabel.load(overlay), nibabel.load(scan)
+    assert laid.shape == read.shape
+    np.testing.assert_allclose(laid.affine, read.affine)
+    assert not np.isnan(laid.get_fdata()).all(axis=(0, 1)).any(), "every slice was explained"
+    assert (folder / f"{slices[0]['case']}_slices.png").is_file()
 
 
 def hostile_volumes(folder: Path) -> dict[str, str]:

@@ -74,6 +74,7 @@ RANGES = {
     "trainer.num_threads": Range(1, 1024),
     "callbacks.patience": Range(1, 1_000_000),
     "callbacks.explain_every_n_epochs": Range(0, 1_000_000),
+    "callbacks.explain_max_share": Range(0, 1, low_open=True),
     "callbacks.num_explained_train_cases": Range(0, 10_000),
     "callbacks.num_explained_cases": Range(0, 10_000),
     "callbacks.bootstrap_resamples": Range(0, 1_000_000),

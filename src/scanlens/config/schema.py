@@ -121,6 +121,7 @@ class CallbacksSchema:
 
     patience: int | None
     explain_every_n_epochs: int
+    explain_max_share: float
     num_explained_train_cases: int
     num_explained_cases: int
     bootstrap_resamples: int

@@ -22,6 +22,7 @@ from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
 from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
 from scanlens.pipeline.patients import rule_of
+from scanlens.pipeline.volume_maps import OverlayWriter, new_volumes, write_slices
 from scanlens.report.pictures import display_scale, scan_png
 from scanlens.runs import Run, load_run
 
@@ -30,11 +31,11 @@ BATCH = 32
 PLACE = ("case", "file", "patient", "volume", "slice")
 
 
-def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
+def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: bool = True) -> Path:
     """Judge pictures and volumes, or all below folders, and write tables and maps into `new/<time>` of the run folder.
 
     `predictions.csv` has a row for each picture and each slice, with a probability per class, or the reason why it cannot be
-    read, and whether the network was trained on it; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
+    read, and whether the network was trained on it; `slices.csv` how much each slice of a volume decides; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
     patients. Volumes are read, and all is preprocessed, as in training. If nothing can be read, that is an error.
 
     Args:
@@ -42,6 +43,8 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
         paths: files or folders.
         num_mapped: of each volume so many slices get a scan and a map: those with the highest probability of the class that
             its patient is predicted to be, which is the class that is explained. Pictures always get them.
+        overlay: all slices of NIfTI volumes are explained by the first method, as one NIfTI file on the voxels of the volume; never if
+            `num_mapped` is 0, which asks for no maps at all.
 
     Returns:
         The folder that was written.
@@ -67,6 +70,11 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int) -> Path:
         counted = ["patient", "num_images", "num_unreadable"]
         write_csv(folder / "patients.csv", [*counted, *columns, "reason"], [one.row(names) for one in patients])
     _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
+    volumes = new_volumes(judged, rule, positive=positive)
+    write_slices(volumes, names, folder, draws=num_mapped > 0)
+    explainers = build(run.config["explain"]).explainers_for(network) if overlay and num_mapped else []
+    for explainer in explainers[:1]:
+        OverlayWriter(explainer, network, preprocess, intake, folder).write(volumes)
     _tell(intake.notes, judged, patients, names, rule)
     log.info("\nwritten to %s\nFor research, not for diagnosis.", folder)
     if all(one.reason for one in judged):
