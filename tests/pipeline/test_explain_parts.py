@@ -11,16 +11,17 @@ import pytest
 
 from fakes.commands import train
 from scanlens import commands
-from scanlens.errors import ConfigError
+from scanlens.errors import ConfigError, RunError
 from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.pipeline.explanations.calls import open_caller
 from scanlens.pipeline.explanations.command import explain
+from scanlens.pipeline.explanations.registration import measured_moves
 from scanlens.pipeline.explanations.subject import open_subject
 from scanlens.report.explanations.limits import sentences
 
 TINY = ["data=mri", "data.num_patients=30", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
 TINY += ["audit.enabled=false", "logger=none", "callbacks.num_explained_cases=2", "callbacks.explain_every_n_epochs=0"]
-TINY += ["callbacks.bootstrap_resamples=50", "trainer.num_threads=1", "run_id=r"]
+TINY += ["callbacks.register_maps=true", "callbacks.bootstrap_resamples=50", "trainer.num_threads=1", "run_id=r"]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,40 @@ def test_without_an_operating_point_limits_say_why(copy: Path) -> None:
         "Limits of detection and localization: not assessed, no operating point: there is no class."
     ]
     assert "no operating point: there is no class" in (copy / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_registration_is_written_and_becomes_a_section_of_the_page(copy: Path) -> None:
+    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    page = (copy / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'id="registration"' in page
+    assert list(found["methods"]) == ["hires_cam", "grad_cam"]
+    for one in found["methods"].values():
+        assert one["title"] in page
+        assert one["num_estimated"] + one["num_judged"] + one["num_blank"] == found["num_images"]
+        assert one["largest_px"] <= 4  # an eighth of 32 px
+
+
+def test_a_training_that_registers_its_maps_notes_what_it_measured(runs: Path) -> None:
+    stored = json.loads((runs / "0" / "explanations" / "moves.json").read_text(encoding="utf-8"))["methods"]
+    assert list(stored) == ["hires_cam", "grad_cam"]
+    subject = open_subject(runs / "0", max_cases=100)
+    assert measured_moves(subject, subject.explainers) == stored
+    cases = json.loads((runs / "0" / "explanations" / "cases.json").read_text(encoding="utf-8"))
+    for one in cases["methods"]:
+        assert ("Moved by" in one["legend"]) == stored[one["name"]]["is_accepted"]
+
+
+def test_maps_are_moved_for_whoever_explains_with_the_run_later(copy: Path) -> None:
+    path = copy / "explanations" / "moves.json"
+    content = {"methods": {"hires_cam": {"is_accepted": True, "shift_yx": [2.0, -1.0]}}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    first, second = open_subject(copy, max_cases=1).explainers
+    assert (first.shift_yx, second.shift_yx) == ((2.0, -1.0), (0.0, 0.0))
+    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    assert found["applied"] == {"hires_cam": [2.0, -1.0]}
+    path.write_text('{"methods": {"hires_cam": {"is_accepted": true, "shift_yx": "up"}}}', encoding="utf-8")
+    with pytest.raises(RunError, match=r"moves\.json cannot be understood"):
+        explain(copy, parts=["registration"], max_cases=1)
 
 
 def test_mistakes_in_the_words_are_told_before_anything_is_read() -> None:

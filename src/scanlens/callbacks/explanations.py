@@ -103,6 +103,8 @@ class ExplanationWriter(pl.Callback):
         note: a sentence about what was explained.
         seed: of the draw of images for the pointing game, and of its resamples.
         max_localized: pointing game on at most so many rightly named test images that have a mask, drawn at random.
+        register: gives the methods with their maps moved, once the validation images have been predicted; None to leave
+            them where they are.
     """
 
     def __init__(
@@ -119,18 +121,22 @@ class ExplanationWriter(pl.Callback):
         note: str,
         seed: int,
         max_localized: int = 200,
+        register: Callable[[], list[Explainer]] | None = None,
     ) -> None:
         self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
         self.group_of = dict(group_of)
         self.class_names = None if class_names is None else list(class_names)
         self.place_of = dict(place_of)
         self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
+        self.register = register
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         rows = read_csv(self.predictions)
         self.folder.mkdir(parents=True, exist_ok=True)
         network = pl_module.get_submodule("network")
         chosen = self.choose(rows)
+        if self.register is not None:
+            self.explainers = self.register()
         log.info("explaining %d cases with %s", len(chosen), ", ".join(e.name for e in self.explainers) or "nothing")
         maps = {e.name: self._maps(e, network, [p for p, _ in chosen]) for e in self.explainers}
         scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}

@@ -32,8 +32,7 @@ BATCH = 8
 
 def measure(subject: Subject) -> dict[str, Any]:
     """The contents of registration.json, or `reason` alone."""
-    plain = [registered(one, (0.0, 0.0)) for one in subject.explainers]
-    cellular = [one for one in plain if one.needs_class and not _is_of_pixels(one, subject)]
+    cellular = _cellular(subject, subject.explainers)
     if not cellular:
         return {"reason": "no method of this run makes maps of cells that explain a class"}
     rows, about = told_rows(subject.run, subject.val)
@@ -53,6 +52,15 @@ def measure(subject: Subject) -> dict[str, Any]:
 def lines(content: dict[str, Any]) -> list[str]:
     """What the terminal says."""
     return sentences(content)
+
+
+def measured_moves(subject: Subject, explainers: Sequence[Explainer]) -> dict[str, dict[str, Any]]:
+    """What is decided about each method whose map has cells, by its name (see `Move`); none without validation images."""
+    rows, _ = told_rows(subject.run, subject.val)
+    if not rows:
+        return {}
+    drawn = subject.drawn(rows)
+    return {one.name: measured_move(subject, one, drawn)[0].as_dict() for one in _cellular(subject, explainers)}
 
 
 def told_rows(run: Run, predicted: Predicted) -> tuple[list[Row], str]:
@@ -123,7 +131,8 @@ def _hit_values(
     return np.array(values, dtype=np.float64)
 
 
-def _is_of_pixels(explainer: Explainer, subject: Subject) -> bool:
-    """Whether a method works on the pixels, like the reference: nothing can be off there."""
+def _cellular(subject: Subject, explainers: Sequence[Explainer]) -> list[Explainer]:
+    """The methods that explain a class at a layer, not moved; those on pixels, like the reference, cannot be off."""
     x_1CHW, _ = subject.images((subject.val.rows or subject.test.rows)[:1])
-    return explainer.explain(subject.network, x_1CHW).layer == "input"
+    plain = [registered(one, (0.0, 0.0)) for one in explainers if one.needs_class]
+    return [one for one in plain if one.explain(subject.network, x_1CHW).layer != "input"]

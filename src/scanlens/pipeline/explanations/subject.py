@@ -17,7 +17,6 @@ from torch import Tensor
 
 from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.predictions import index_of
-from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.explain.base import Explainer
@@ -25,6 +24,7 @@ from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.models.base import Network
 from scanlens.pipeline import stages_done
 from scanlens.pipeline.build import open_data
+from scanlens.pipeline.moved_maps import explainers_of
 from scanlens.pipeline.patients import Predicted, read_predicted
 from scanlens.runs import Run, load_run
 
@@ -63,8 +63,8 @@ class Subject:
 
     @cached_property
     def explainers(self) -> list[Explainer]:
-        """The methods that the run was configured with, the one to be believed first."""
-        return list(build(self.run.config["explain"]).explainers_for(self.network))
+        """The methods that the run was configured with, the one to be believed first; see `explainers_of`."""
+        return explainers_of(self.run, self.network)
 
     @cached_property
     def test(self) -> Predicted:
