@@ -138,10 +138,12 @@ def explain(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(EXPLAIN_HELP)
         return
+    from scanlens.explain.limits_plan import LIMITS_WORDS, LimitsPlan
     from scanlens.explain.parts import PARTS
     from scanlens.explain.shortcut_plan import LEAST_EFFECT, shortcut_plan
 
-    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases", "boxes", "least_effect"))
+    words = ("parts", "cases", "boxes", "least_effect", *LIMITS_WORDS)
+    given = pairs("explain", arguments, required=("run",), optional=words)
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
@@ -154,13 +156,18 @@ def explain(arguments: Sequence[str]) -> None:
         plan = shortcut_plan(given.get("boxes", []), given.get("least_effect", [str(LEAST_EFFECT)])[-1])
     except ConfigError as error:
         mistakes += error.mistakes
+    limits = LimitsPlan()
+    try:
+        limits = LimitsPlan.from_words({name: given[name][-1] for name in LIMITS_WORDS if name in given})
+    except ValueError as error:
+        mistakes.append(str(error))
     if mistakes:
         raise ConfigError(mistakes)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.explanations.command import explain
 
     folder = Path(given["run"][-1])
-    explain(folder, parts=list(dict.fromkeys(parts)), max_cases=int(cases), shortcut_plan=plan)
+    explain(folder, parts=list(dict.fromkeys(parts)), max_cases=int(cases), shortcut_plan=plan, limits=limits)
 
 
 def ensemble(arguments: Sequence[str]) -> None:

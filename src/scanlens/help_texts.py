@@ -132,6 +132,9 @@ Put the heat maps of a finished run to the test; nothing is trained or chosen an
              shortcuts: does the network go by something that is not the disease? Corners, borders, writing, what lies
              outside of the body, what maps favor, brightness, noise and sharpness are exchanged between test images. Heat
              maps only nominate; the change of probability convicts, acquits, or leaves it open.
+             limits: the smallest lesion drawn into negatives that is called, and the smallest that the map points at
+               limits.sizes=[3,6,12]   diameters in pixels; limits.contrast=0.3 (-1 to 1; of your own marked lesions if not
+               given); limits.tolerance=4   pixels beside the lesion that count as near
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
   boxes=     of shortcuts: a further region, rows and columns as START:END in shares of the image or in pixels of the
              prepared one, such as boxes=0:0.1,0.8:1; several are given as boxes=... boxes=...

@@ -105,6 +105,8 @@ class ExplanationWriter(pl.Callback):
         seed: of the draw of images for the pointing game, and of its resamples.
         max_localized: pointing game on at most so many rightly named test images that have a mask, drawn at random.
         verdicts: tests every map and writes its verdict; None for none, as of networks without classes.
+        register: gives the methods with their maps moved, once the validation images have been predicted; None to leave
+            them where they are.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class ExplanationWriter(pl.Callback):
         seed: int,
         max_localized: int = 200,
         verdicts: VerdictWriter | None = None,
+        register: Callable[[], list[Explainer]] | None = None,
     ) -> None:
         self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
         self.group_of = dict(group_of)
@@ -129,12 +132,15 @@ class ExplanationWriter(pl.Callback):
         self.place_of = dict(place_of)
         self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
         self.verdicts = verdicts
+        self.register = register
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         rows = read_csv(self.predictions)
         self.folder.mkdir(parents=True, exist_ok=True)
         network = pl_module.get_submodule("network")
         chosen = self.choose(rows)
+        if self.register is not None:
+            self.explainers = self.register()
         log.info("explaining %d cases with %s", len(chosen), ", ".join(e.name for e in self.explainers) or "nothing")
         maps = {e.name: self._maps(e, network, [p for p, _ in chosen]) for e in self.explainers}
         scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}

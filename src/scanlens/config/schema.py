@@ -126,6 +126,7 @@ class CallbacksSchema:
     explain_max_share: float
     num_explained_train_cases: int
     num_explained_cases: int
+    register_maps: bool
     bootstrap_resamples: int
     patient_rule: Literal["auto", "mean", "max", "top_k"]
     patient_top_k: list[int | float]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scanlens.errors import ExplainError
-from scanlens.explain.geometry import Geometry, place
+from scanlens.explain.geometry import Geometry, Pair, place
 from scanlens.explain.scope import untouched
 from scanlens.explain.target import Asked, Classes, Question, require_classifier
 
@@ -84,7 +84,8 @@ class Explainer(ABC):
     """Asks a network for the evidence behind its output. Works on any `nn.Module`, which is left as it was.
 
     Subclasses say who they are in the class attributes and implement `_find`, which runs inside `scope.untouched`.
-    `reason` says why this method was chosen; `layer` is the dotted name asked for, None for the network's own or none.
+    `reason` says why this method was chosen; `layer` is the dotted name asked for, None for the network's own or none;
+    `shift_yx` is how far maps are moved (down, right; pixels), see `registration`.
     """
 
     name: ClassVar[str]
@@ -101,11 +102,19 @@ class Explainer(ABC):
     description: ClassVar[str]
     reason: str = ""
     layer: str | None = None
+    shift_yx: Pair = (0.0, 0.0)
 
     @property
     def legend(self) -> str:
-        """What the map shows, and why this method was chosen."""
-        return f"{self.description} {self.reason}".strip()
+        """What the map shows, why this method was chosen, and how far it was moved."""
+        down, right = self.shift_yx
+        is_moved = (down, right) != (0.0, 0.0)
+        moved = (
+            f" Moved by ({down:+.1f}, {right:+.1f}) px (down, right), as measured on validation images."
+            if is_moved
+            else ""
+        )
+        return f"{self.description} {self.reason}".strip() + moved
 
     def explain(
         self, model: nn.Module, x_BCHW: Tensor, target_B: Classes = None, against_B: Classes = None
@@ -153,7 +162,8 @@ class Explainer(ABC):
 
     def _finished(self, found: Finding, image_hw: tuple[int, int]) -> Explanation:
         cells_Bhw, is_blank_B = cleaned(found.cells_Bhw)
-        map_BHW, covered_HW = place(cells_Bhw, found.geometry, image_hw)
+        geometry = found.geometry.moved(self.shift_yx)
+        map_BHW, covered_HW = place(cells_Bhw, geometry, image_hw)
         gap_B, asked = found.completeness_gap_B, found.asked
         against_B = None if asked is None or asked.against_B is None else asked.against_B.detach().cpu()
         score_name = self.score_name if against_B is None else AGAINST_ONE
@@ -169,7 +179,7 @@ class Explainer(ABC):
             score_name=score_name,
             unit=self.unit,
             legend=f"{self.legend} {_where(found)} Explained: {score_name}.",
-            geometry=found.geometry,
+            geometry=geometry,
             completeness_gap_B=None if gap_B is None else gap_B.detach().float().cpu(),
             against_B=against_B,
         )

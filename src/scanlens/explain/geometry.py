@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,11 @@ class Geometry:
     receptive_field_yx: Pair | None
     is_exact: bool = True
     note: str = ""
+
+    def moved(self, shift_yx: Pair) -> Geometry:
+        """The same cells so many pixels further down and to the right."""
+        down, right = self.start_yx[0] + shift_yx[0], self.start_yx[1] + shift_yx[1]
+        return replace(self, start_yx=(down, right))
 
 
 PIXELS = Geometry((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from scanlens.callbacks.case_maps import explain_cases, write_case_map
-from scanlens.config import build
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import ImageError, RunError
 from scanlens.evaluation.patient_rules import PatientRule
@@ -20,6 +19,7 @@ from scanlens.models.base import Network
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
+from scanlens.pipeline.moved_maps import explainers_of
 from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
 from scanlens.pipeline.patients import rule_of
 from scanlens.pipeline.volume_maps import OverlayWriter, new_volumes, write_slices
@@ -72,7 +72,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
     _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
     volumes = new_volumes(judged, rule, positive=positive)
     write_slices(volumes, names, folder, draws=num_mapped > 0)
-    explainers = build(run.config["explain"]).explainers_for(network) if overlay and num_mapped else []
+    explainers = explainers_of(run, network) if overlay and num_mapped else []
     for explainer in explainers[:1]:
         OverlayWriter(explainer, network, preprocess, intake, folder).write(volumes)
     _tell(intake.notes, judged, patients, names, rule)
@@ -140,7 +140,7 @@ def _write_maps(
         return
     images = [_prepared(one.image, preprocess) for one, _ in chosen]
     cases, targets = [one.case for one, _ in chosen], [target for _, target in chosen]
-    for explainer in build(run.config["explain"]).explainers_for(network):
+    for explainer in explainers_of(run, network):
         maps = explain_cases(explainer, network, range(len(images)), cases, targets, lambda i: (images[i], None))
         scale = display_scale([found.map_HW for found in maps])
         for found in maps:

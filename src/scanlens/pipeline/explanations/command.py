@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.files import write_json
 from scanlens.pipeline import only_writer
@@ -20,7 +21,12 @@ log = logging.getLogger(__name__)
 
 
 def explain(
-    run_dir: Path, *, parts: Sequence[str], max_cases: int, shortcut_plan: ShortcutPlan | None = None
+    run_dir: Path,
+    *,
+    parts: Sequence[str],
+    max_cases: int,
+    shortcut_plan: ShortcutPlan | None = None,
+    limits: LimitsPlan | None = None,
 ) -> dict[str, Any]:
     """Put the explanations of a finished run to the test, write `explanations/<part>.json` and the page again.
 
@@ -29,6 +35,7 @@ def explain(
         parts: of `scanlens.explain.parts.PARTS`.
         max_cases: images looked at by parts that cost passes for each.
         shortcut_plan: what the part `shortcuts` is asked beyond what it always asks.
+        limits: what the part `limits` tries; None for what suits the images.
 
     Returns:
         The contents of the files, by part.
@@ -36,7 +43,7 @@ def explain(
     Raises:
         RunError: if it is no finished run of a classifier with test images.
     """
-    subject = open_subject(run_dir, max_cases=max_cases, shortcut_plan=shortcut_plan)
+    subject = open_subject(run_dir, max_cases=max_cases, shortcut_plan=shortcut_plan, limits=limits)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
         renew_stamps(subject.run)
