@@ -10,6 +10,7 @@ Legend: B images, C channels, H rows, W columns; h, w cells of the finer layer.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor, nn
@@ -72,7 +73,8 @@ class Fusion(Explainer):
         fine_hw = (fine.cells_Bhw.shape[1], fine.cells_Bhw.shape[2])
         spread_Bhw = shared_out(coarse.cells_Bhw, coarse.geometry, fine.geometry, fine_hw)
         cells_Bhw = (fine.cells_Bhw.cpu() + spread_Bhw) / 2
-        return Finding(cells_Bhw, fine.geometry, f"{finer.name} + {layer.name}", asked, coarse.score_B)
+        geometry = replace(fine.geometry, receptive_field_yx=coarse.geometry.receptive_field_yx)
+        return Finding(cells_Bhw, geometry, f"{finer.name} + {layer.name}", asked, coarse.score_B)
 
     def _at(self, layer: Layer, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         return self.method(layer.name)._find(model, x_BCHW, question)

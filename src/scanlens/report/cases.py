@@ -170,9 +170,17 @@ def _map(run: RunFolder, entry: dict[str, Any], share: float | None) -> dict[str
         "stamp": given,
         "picture": None if is_hidden else picture(run.path / "explanations", entry.get("overlay")),
         "is_blank": is_blank,
-        "said": _peak_in_words(entry, is_blank, share),
+        "said": _rival_in_words(run, entry) + _peak_in_words(entry, is_blank, share),
         "strongest": "" if is_blank else significant(entry.get("max_abs")),
     }
+
+
+def _rival_in_words(run: RunFolder, entry: dict[str, Any]) -> str:
+    """Which class the explained one was set against, where it was one class and not all others."""
+    rival = entry.get("against")
+    if not isinstance(rival, int) or not 0 <= rival < len(run.class_names):
+        return ""
+    return f"Against {run.class_names[rival]}. "
 
 
 def _peak_in_words(entry: dict[str, Any], is_blank: bool, share: float | None) -> str:
