@@ -188,6 +188,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "robustness",
         "explain",
         "ensemble",
+        "selftest",
         "cache",
     )
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)

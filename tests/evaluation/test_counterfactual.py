@@ -233,3 +233,13 @@ def test_innocence_is_rarely_mistaken_for_guilt():
 def test_what_few_bear_may_not_be_seen():
     assert rarest_seen(18) == pytest.approx(0.185, abs=0.001)
     assert (1 - rarest_seen(18)) ** 18 == pytest.approx(0.025)
+
+
+def test_what_is_told_of_an_open_case_is_the_effect_that_keeps_it_open():
+    pairing, unit_N = pairs()
+    noise_P = np.random.default_rng(0).normal(-0.05, 0.3, len(pairing.recipient_P))
+    found = judged(pairing, unit_N, answers(pairing, 0.5, np.where(pairing.own_P == 0, 0.5 + noise_P, 0.49)))
+    given, taken = found.effects
+    assert taken.verdict(LEAST) == "acquitted"
+    assert given.change.value < taken.change.value
+    assert found.worst(LEAST) is given

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from scanlens.evaluation.explanations.counterfactual import Candidate, candidate, corrected
 from scanlens.evaluation.explanations.pairing import Pairing, paired
+from scanlens.explain.cam import GradCam, HiResCam
 from scanlens.explain.interventions import LOOKS
+from scanlens.explain.measure import pointing_hit
 from scanlens.explain.regions import Region, places
 from scanlens.pipeline.explanations.swaps import LookTransfer, RegionSwap, answers_to
 
@@ -157,3 +159,51 @@ def test_absent_donors_do_not_count(cohort):
     assert given.change.num_pairs == (pairing.own_P == 0).sum()
     assert given.change.num_patients == 1, "all donors are one patient"
     assert taken.change.num_pairs == 0, "no reference of another patient"
+
+
+class LooksAt(nn.Module):
+    """One map that is the image itself, and a head whose evidence for class 1 is the map inside of a part of it."""
+
+    head_kind = "flatten"
+
+    def __init__(self, rows: slice, columns: slice) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
+        self.head = nn.Linear(SIZE * SIZE, 2)
+        weight_2HW = torch.zeros(2, SIZE, SIZE)
+        weight_2HW[1, rows, columns] = 1.0
+        with torch.no_grad():
+            self.features[0].weight.fill_(1.0)
+            self.head.weight.copy_(weight_2HW.flatten(1))
+            self.head.bias.copy_(torch.tensor([0.0, -8.0]))
+
+    @property
+    def feature_layer(self) -> nn.Module:
+        return self.features[1]
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.head(self.features(x_BCHW).flatten(1))
+
+
+@pytest.mark.parametrize(
+    "looks_at, tag, verdict, grad_cam",
+    [
+        ((slice(8, 16), slice(8, 16)), 1.0, "acquitted", 1.0),  # brighter than what the network looks at
+        ((slice(0, 4), slice(0, 4)), 0.9, "convicted", 0.0),  # darker than a lesion that the network does not look at
+    ],
+)
+def test_the_exchange_is_right_where_plain_grad_cam_is_wrong_in_both_directions(looks_at, tag, verdict, grad_cam):
+    unit_N = np.repeat(np.arange(PATIENTS), IMAGES)
+    target_N = unit_N % 2
+    x_NCHW = torch.full((len(unit_N), 1, SIZE, SIZE), 0.1)
+    lesion = 0.95 if verdict == "convicted" else 0.3
+    x_NCHW[target_N == 1, :, 8:16, 8:16] = lesion
+    x_NCHW[target_N == 1, :, :4, :4] = tag
+    network = LooksAt(*looks_at)
+    corner = places(SIZE, SIZE)[0]
+    found = audited(network, (x_NCHW, target_N, unit_N), [corner])
+    assert found["upper left corner"].verdict(LEAST) == verdict
+    ill_BCHW = x_NCHW[target_N == 1][:4]
+    for explainer, expected in ((GradCam(), grad_cam), (HiResCam(), float(verdict == "convicted"))):
+        map_HW = explainer.explain(network, ill_BCHW, [1] * 4).map_BHW[0].numpy()
+        assert pointing_hit(map_HW, corner.fixed_HW) == expected, explainer.name

@@ -43,6 +43,7 @@ MIN_PATIENTS = 5
 _NOTHING = 1e-12
 _SMALLEST = 1e-300
 Verdict = Literal["convicted", "acquitted", "not decided"]
+_RANK = {"acquitted": 0, "not decided": 1, "convicted": 2}
 Direction = Literal["in", "out"]
 
 
@@ -79,6 +80,16 @@ class Mean:
     num_pairs: int
     num_patients: int
 
+    @property
+    def half(self) -> float:
+        """Half of the width of its interval."""
+        return float(t.ppf((1 + LEVEL) / 2, self.degrees)) * self.error
+
+    @property
+    def highest(self) -> float:
+        """The upper end of its interval; minus infinity without pairs."""
+        return -math.inf if self.value is None else self.value + self.half
+
     def p_above(self, bound: float) -> float:
         """Probability of a mean at least as high if the truth were `bound` at most."""
         return self._p(bound, sign=1)
@@ -97,8 +108,7 @@ class Mean:
             return entry(
                 self.value, Interval(None, None, f"no interval: all {self.num_pairs} pairs give the same value")
             )
-        half = float(t.ppf((1 + LEVEL) / 2, self.degrees)) * self.error
-        return entry(self.value, Interval(max(-most, self.value - half), min(most, self.value + half)))
+        return entry(self.value, Interval(max(-most, self.value - self.half), min(most, self.value + self.half)))
 
     def _p(self, bound: float, *, sign: int) -> float:
         if self.value is None or self.num_patients < MIN_PATIENTS:
@@ -170,9 +180,9 @@ class Candidate:
         return "acquitted" if found and all(one == "acquitted" for one in found) else "not decided"
 
     def worst(self, least: float) -> Effect | None:
-        """The effect that convicts, else the largest; None if there is none."""
+        """The largest that convicts, else that which may reach highest and is not decided, else the largest; None if there is none."""
         known = [one for one in self.effects if one.change.value is not None]
-        return max(known, key=lambda one: (one.verdict(least) == "convicted", one.change.value), default=None)
+        return max(known, key=lambda one: (_RANK[one.verdict(least)], one.change.highest), default=None)
 
 
 def candidate(

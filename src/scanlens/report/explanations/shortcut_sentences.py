@@ -9,6 +9,7 @@ from scanlens.report.folder import finite, mapping, sequence
 from scanlens.report.words import counted, joined, number, percent, point, with_interval
 
 WORDS = {"convicted": "CONVICTED", "acquitted": "ACQUITTED", "not decided": "NOT DECIDED"}
+FEWEST = 5  # patients on either side
 _READABLE = 0.6  # AUROC, lower end: more than a hint
 
 
@@ -37,12 +38,15 @@ def shortcut_sentences(content: Mapping[str, Any]) -> list[str]:
             "Nothing was convicted: no region or look that was exchanged between images is shown to sway the network."
         )
     said += _maps_against(found)
-    said += [_readable(one) for one in found if _readable(one)]
+    if able := [words for one in found if (words := _readable(one))]:
+        said.append(
+            "Could be used, whether or not the network does: classes can be told apart from this alone (AUROC): "
+            f"{joined(able, most=len(able))}."
+        )
     if by_verdict["acquitted"]:
         names = [str(one.get("name")) for one in by_verdict["acquitted"]]
         said.append(f"Acquitted: {joined(names, most=len(names))}.")
-    said += [f"Not decided: {one.get('name')}, {_why_open(one, content)}." for one in by_verdict["not decided"]]
-    return said
+    return said + _open(by_verdict["not decided"], content)
 
 
 def effect_words(effect: Mapping[str, Any]) -> str:
@@ -116,26 +120,28 @@ def _maps_against(found: list[dict[str, Any]]) -> list[str]:
 def _readable(one: Mapping[str, Any]) -> str:
     auroc = mapping(mapping(one.get("readable")).get("auroc"))
     low = finite(auroc.get("low"))
-    if one.get("verdict") == "convicted" or low is None or low < _READABLE:
-        return ""
-    used = (
-        "the network is not shown to use it" if one.get("verdict") == "not decided" else "the network does not use it"
-    )
-    return f"The {one.get('name')} could be used: alone it tells the classes apart with AUROC {with_interval(auroc)}; {used}."
+    surely = point(auroc) if low is None else low  # a perfect one is so in all resamples
+    return f"{one.get('name')} {with_interval(auroc)}" if surely is not None and surely >= _READABLE else ""
+
+
+def _open(found: list[dict[str, Any]], content: Mapping[str, Any]) -> list[str]:
+    """What is not decided, those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for one in found:
+        change = with_interval(worst(one).get("change")) if worst(one) else ""
+        words = f"{one.get('name')} ({change})" if change else str(one.get("name"))
+        by_reason.setdefault(_why_open(one, content), []).append(words)
+    return [f"Not decided, {why}: {joined(names, most=len(names))}." for why, names in by_reason.items()]
 
 
 def _why_open(one: Mapping[str, Any], content: Mapping[str, Any]) -> str:
     if one.get("doubt"):
         return str(one["doubt"])
-    effect, least = worst(one), finite(content.get("least_effect")) or 0.0
+    effect, least = worst(one), number(content.get("least_effect"), 2)
     if not effect:
         return "no pair of images without a lesion in it"
-    change, few = mapping(effect.get("change")), finite(effect.get("num_patients")) or 0
-    if few < 5:
+    if (finite(effect.get("num_patients")) or 0) < FEWEST:
         return f"fewer than five {content.get('unit') or 'patients'} on one side"
     if not effect.get("is_beyond_elsewhere"):
-        return f"{effect_words(effect)}, but regions of this size elsewhere do as much ({number(point(effect.get('elsewhere')), 2)})"
-    value = finite(change.get("value")) or 0.0
-    if (finite(change.get("high")) or value) < least:
-        return f"a change of another class or direction is not surely below {number(least, 2)}"
-    return f"{effect_words(effect)}, which may be above or below {number(least, 2)}"
+        return "because regions of this size elsewhere do as much"
+    return f"since what it changes may lie above or below {least} for some class (cases=... looks at more images)"
