@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig
 
+from scanlens.config.rules import RANGES
 from scanlens.paths import SEED_FOLDER
 
 SEEDS = "seeds"
@@ -98,6 +99,8 @@ def _seeds(text: str, override: Override) -> tuple[list[int], list[str]]:
     values = None if override.is_sweep_override() else override.value()
     if not isinstance(values, list) or not all(type(one) is int for one in values):
         return [], [f"'{text}': {AS_A_LIST}"]
+    if not all(RANGES["seed"].has(one) for one in values):
+        return [], [f"'{text}': each seed must be {RANGES['seed'].words()}"]
     if len(values) < 2:
         return [], [
             f"'{text}': a spread over seeds needs two or more; for one alone: seed={values[0] if values else 1}"

@@ -38,7 +38,8 @@ PATIENTS_NOTE = (
 
 
 def gather_study(folder: Path) -> Config:
-    """Put together what a folder holds: folds, seeds, or folds of seeds; folds.json, folds.csv and folds.html go into it.
+    """Put together what a folder holds: folds, seeds, or folds of seeds; folds.json, folds.csv and folds.html go into it, and
+    those of the folds of one seed into the folder of that seed.
 
     Args:
         folder: that scanlens folds filled.
@@ -52,7 +53,12 @@ def gather_study(folder: Path) -> Config:
     folder = Path(folder).resolve()
     if not seed_folders(folder):
         return gather(folder)
-    content = gathered_seeds(read_seeds(folder))
+    seeds = read_seeds(folder)
+    folds = [gathered(seed.folds) for seed in seeds]
+    for seed, of_seed in zip(seeds, folds, strict=True):
+        if not seed.is_one_run:
+            write_folds(of_seed, seed.folder)
+    content = gathered_seeds(seeds, folds)
     write_json(folder / "folds.json", content)
     write_csv(folder / "folds.csv", *_table(content))
     page = build_seeds_page(folder)
@@ -60,11 +66,12 @@ def gather_study(folder: Path) -> Config:
     return content
 
 
-def gathered_seeds(seeds: Sequence[Seed]) -> Config:
-    """The contents of folds.json of a study of several seeds; the folds of each seed are gathered in its own folder as well.
+def gathered_seeds(seeds: Sequence[Seed], contents: Sequence[Config]) -> Config:
+    """The contents of folds.json of a study of several seeds.
 
     Args:
         seeds: of one study (see `read_seeds`).
+        contents: what the folds of each seed say together (see `gathered`).
 
     Returns:
         `split_seed` (None where a file divides), `seeds`, `folds` (of the first seed, see `gathered`; empty without a
@@ -73,11 +80,7 @@ def gathered_seeds(seeds: Sequence[Seed]) -> Config:
         folds, `parts` (see `spread_parts`) and `over_patients` (standard error)) and `notes`. Neither images nor patients are
         named.
     """
-    contents = [gathered(seed.folds) for seed in seeds]
     first, config = contents[0], seeds[0].folds[0].run.config["split"]
-    for seed, content in zip(seeds, contents, strict=True):
-        if not seed.is_one_run:
-            write_folds(content, seed.folder)
     patients = [fold["num_patients"] for fold in first["folds"]]
     return {
         **{key: first[key] for key in ("schema_version", "task", "model", "data", "class_names", "nearest_neighbor")},

@@ -94,6 +94,7 @@ def _rows(content: Content, metrics: dict[str, Any]) -> list[list[str]]:
         seeds = std_with_bounds(over, digits) + _fewer(over.get("num_seeds"), len(content["seeds"]), "seed")
         folds = number(parts.get("within_seed"), digits) + _fewer(parts.get("num_folds"), num_folds(content), "fold")
         cells = [number(over.get("mean"), digits), seeds, *([folds] if num_folds(content) else [])]
+        label += " (mean of folds)" if metric.get("of") == "mean of folds" else ""
         rows.append([label, *cells, interval(_mean_bounds(metric), digits) or NOT_ASSESSED])
     return rows
 
