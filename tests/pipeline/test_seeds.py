@@ -151,7 +151,10 @@ def test_page_and_terminal_say_in_words_what_training_and_patients_change(
     for text in (page, printed):
         assert said in text
         assert re.search(r"other patients would move it by about 0\.\d{3} \(standard error over 24 patients\)", text)
-        assert re.search(r"One network on one fold varies by 0\.\d{3}: seed \S+, fold \S+ and rest \S+\.", text)
+        assert re.search(
+            r"One network on one fold varies by 0\.\d{3} \(standard deviation, 3 seeds × 4 folds\): seed \S+, fold \S+ and rest \S+\.",
+            text,
+        )
         assert "Each seed (2, 3 and 10) trains anew on the same division (that of seed 1)" in text
     assert "3 seeds × 4 folds" in page
     assert re.search(r"Balanced accuracy per patient +0\.\d{3} ", printed)

@@ -120,7 +120,7 @@ def refuse_other_runs(folder: Path, names: Sequence[str]) -> None:
         RunError: if the folder holds a run whose name is of another kind.
     """
     found = [path.parent.relative_to(folder).as_posix() for depth in _DEPTHS for path in folder.glob(depth)]
-    other = [name for name in found if _kind(name) != _kind(names[0])]
+    other = sorted(name for name in found if _kind(name) != _kind(names[0]))
     if other:
         held = "is a run folder" if other[0] == "." else f"holds the run {other[0]}"
         raise RunError(

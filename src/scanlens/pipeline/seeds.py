@@ -112,13 +112,13 @@ def _metric(of_seeds: Sequence[Config | None]) -> Config:
     each = [one["each"] if one else [{"value": None}] * num_folds for one in of_seeds]
     pooled = [(one and one["pooled"]) or {"value": None, "low": None, "high": None} for one in of_seeds]
     values_SF = [[value["value"] for value in values] for values in each]
-    is_pooled = any(value["value"] is not None for value in pooled)
-    values_S = [value["value"] for value in pooled] if is_pooled else [fold_spread(one)["mean"] for one in values_SF]
+    values_S, means_S = [value["value"] for value in pooled], [fold_spread(values_F)["mean"] for values_F in values_SF]
+    is_of_means = set(values_S) == {None} != set(means_S)
     return {
         "values_SF": values_SF,
         "pooled": pooled,
-        "over_seeds": seed_spread(values_S),
-        "of": "pooled" if is_pooled else "mean of folds",
+        "over_seeds": seed_spread(means_S if is_of_means else values_S),
+        "of": "mean of folds" if is_of_means else "pooled",
         "parts": spread_parts(values_SF),
         "over_patients": error_of_intervals(pooled),
     }

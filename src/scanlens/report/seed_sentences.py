@@ -80,4 +80,6 @@ def _parts(parts: dict[str, Any], digits: int) -> str:
     told = joined([f"{name} {number(parts.get(name), digits)}" for name in ("seed", "fold", "rest")])
     zero = [str(name) for name in sequence(parts.get("below_zero"))]
     why = f" The estimate for {joined(zero)} came out below 0 and is told as 0." if zero else ""
-    return f" One network on one fold varies by {number(parts.get('total'), digits)}: {told}.{why}"
+    size_of = f"{counted(parts.get('num_seeds'), 'seed')} × {counted(parts.get('num_folds'), 'fold')}"
+    total = number(parts.get("total"), digits)
+    return f" One network on one fold varies by {total} (standard deviation, {size_of}): {told}.{why}"

@@ -102,7 +102,7 @@ def _rows(content: Content, metrics: dict[str, Any]) -> list[list[str]]:
 def _fewer(num: object, of: int, noun: str) -> str:
     """How many have a value, where not all do."""
     known = finite(num)
-    return "" if known is None or known == of else f" [{counted(known, noun)}]"
+    return "" if not known or known == of else f" [{counted(known, noun)}]"
 
 
 def _mean_bounds(metric: object) -> dict[str, float | None]:
