@@ -7,7 +7,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
 
   scanlens train [group=option ...] [name=value ...]    the same as python train.py; see scanlens train --help
   scanlens audit [group=option ...] [name=value ...]    copies, leaks, shortcuts, odd images: before training
-  scanlens folds folds=5 [group=option ...]             a cross-validation: every patient is tested once
+  scanlens folds folds=5 [seeds=[1,2,3]] [...]          a cross-validation, with several seeds: every patient tested once
   scanlens report run=outputs/RUN_ID                    write the report page of a run again
   scanlens predict run=outputs/RUN_ID path=FILE ...     judge new images and volumes with the network of a run
   scanlens evaluate run=outputs/RUN_ID data.root=DIR    judge a run on labeled images of elsewhere
@@ -67,21 +67,30 @@ For research, not for diagnosis.
 """
 
 FOLDS_HELP = """\
-scanlens folds folds=5 [group=option ...] [name=value ...]
+scanlens folds folds=5 [seeds=[1,2,3]] [group=option ...] [name=value ...]
+scanlens folds seeds=[1,2,3] [group=option ...] [name=value ...]
 scanlens folds run=outputs/RUN_ID
 
-Train and judge every fold of a cross-validation, then gather them. Every setting of a training command is understood
-(scanlens train --help).
+Train and judge every fold of a cross-validation, with one seed or several, then gather them. Every setting of a training
+command is understood (scanlens train --help).
 
   scanlens folds folds=5 model=lenet data=mri data.root=/my/scans run_id=cv
+  scanlens folds folds=5 seeds=[1,2,3] ...              every fold with every seed: 15 runs
+  scanlens folds seeds=[1,2,3] ...                      no folds: the same train, val and test with every seed
   scanlens folds folds=3 split.by=site ...              whole sites go into folds; as many as sites: each left out once
   scanlens folds folds=5 hydra/launcher=slurm ...       one Slurm job a fold
   scanlens folds run=outputs/cv                         gather folds that are finished
 
 Each fold is an ordinary run folder, outputs/RUN_ID/0 and so on. The same command with the same run_id goes on: finished
-folds are not repeated, and one that failed does not keep the others from finishing. When all are done it writes, into
+runs are not repeated, and one that failed does not keep the others from finishing. When all are done it writes, into
 outputs/RUN_ID, folds.json, folds.csv and folds.html: each metric in each fold, mean, standard deviation and range, and
 the judgement of all test predictions together, every image once, with intervals over patients.
+
+seeds=[...] are seeds of the training alone: initial weights, order of images, augmentation, dropout. The division of patients
+is the same for all: that of split.seed, else of seed (1 if not given). Runs lie in outputs/RUN_ID/seed_1/0 and so on, and
+outputs/RUN_ID/seed_1 is a cross-validation like any other, to be given to scanlens compare. The page then tells what another
+training would change (standard deviation over seeds), what other patients would (folds, intervals), and how the spread of one
+network on one fold divides into seed, fold and rest. More seeds may be added later: seeds=[1,2,3,4].
 
 For research, not for diagnosis.
 """
@@ -101,7 +110,8 @@ scanlens compare runs=RUN,RUN[,...] [metric=auroc] [pairs=first] [out=FOLDER]
 Hold runs that were judged on the same test images against each other: metrics with intervals, parameters, time and
 memory per image, and the differences with p values corrected for the number of comparisons.
 
-  runs=      run folders, the one to compare with first; or folders of folds (runs=[a,b] and runs=a runs=b are the same)
+  runs=      run folders, the one to compare with first; or folders of folds (runs=[a,b] and runs=a runs=b are the same);
+             of several seeds, the folder of one: outputs/RUN_ID/seed_1
   metric=    auroc, auprc, balanced_accuracy, accuracy, log_loss or brier
   pairs=     first: every other run less the first; all: every pair
   out=       where comparison.{html,csv,tex,json} go; a new folder below outputs/comparisons if not given
@@ -152,7 +162,7 @@ scanlens ensemble run=FOLDS path=FILE_OR_FOLDER [path=...]
 Take networks together: the mean of their probabilities, how uncertain it is (entropy) and how much of that they disagree
 on (mutual information), both in nats.
 
-  runs=      run folders judged on the same test images (split.file=outputs/RUN_ID/split.csv, or seeds of one split.file).
+  runs=      run folders judged on the same test images (split.file=outputs/RUN_ID/split.csv, or scanlens folds seeds=[1,2,3]).
              Writes a folder like a run's, out=outputs/NAME, with predictions, evaluation.json and a page: its calibration and
              threshold are chosen on the validation images that all runs have in common, if any. scanlens compare takes it
              beside its members.

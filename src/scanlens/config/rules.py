@@ -39,6 +39,7 @@ RANGES = {
     "fold": Range(0, 99),
     "split.folds": Range(2, 100),
     "split.fold": Range(0, 99),
+    "split.seed": Range(0, 2**32 - 1),
     "audit.file_margin": Range(0, 0.5, high_open=True),
     "audit.picture_margin": Range(0, 0.5, high_open=True),
     "audit.most_listed": Range(1, 10_000),
@@ -145,6 +146,11 @@ def _split(config: Values) -> Iterator[Mistake]:
                 "split.fractions",
                 f"split.fractions must be three shares (train, val, test) that add up to 1, got {fractions}",
             )
+    if _at(config, "split.file") and (seed := _number_at(config, "split.seed")) is not None:
+        yield (
+            "split.seed",
+            f"split.file settles the division, so split.seed={seed} has no effect; leave one of them out",
+        )
     yield from _folds(config)
 
 
