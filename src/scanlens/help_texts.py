@@ -34,14 +34,21 @@ scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3] [ove
 Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
 as in its training. Writes, below outputs/RUN_ID/new,
   predictions.csv   one row per picture or slice: a probability per class, or the reason why it cannot be read;
+                    calibrated_CLASS: the same as calibrated by the run; set: the classes that are likely, set_size of
+                    them; refer: yes where a person should look;
+                    score, threshold, called: positive or negative for the class that must not be missed, where the run
+                    chose its threshold for images, or where the patient is unknown;
                     seen_in_training: image | patient where the network was trained on it, or on a patient of that name
   patients.csv      one row per patient or volume, by the rule that the run chose on its validation patients; DICOM patients
-                    are hashed under the key of your user, or of $SCANLENS_PSEUDONYM_KEY
+                    are hashed under the key of your user, or of $SCANLENS_PSEUDONYM_KEY; score, threshold and called where
+                    the run chose its threshold for patients; num_referred: images that a person should see
   slices.csv        of volumes: how much each slice decides (change of the log-odds when it is left out), the decisive ones
                     ranked; <case>_slices.png draws it
   <case>_<method>.nii.gz   of NIfTI volumes: the maps of all slices on the voxels of the volume, in log-odds, NaN where the
                     network cannot look, to be laid over the scan in any viewer (overlay=false leaves it out)
 and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
+Calibration, threshold, sets and referral are those that the run chose on its validation patients; what it did not choose is
+left empty, and said with its reason.
 
 For research, not for diagnosis.
 """
