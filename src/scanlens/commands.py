@@ -21,10 +21,11 @@ from scanlens.help_texts import (
     REPORT_HELP,
     ROBUSTNESS_HELP,
 )
-from scanlens.paths import new_run_id
+from scanlens.paths import config_dir, new_run_id
 
 MAPPED_SLICES = 3
 EXPLAINED_CASES, MOST_EXPLAINED_CASES = 50, 100_000
+NO_METHODS = ("auto", "none", "residual", "latent_cam")  # of the group `explain`: several, none, or of an autoencoder
 EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
@@ -126,10 +127,13 @@ def explain(arguments: Sequence[str]) -> None:
         return
     from scanlens.explain.parts import PARTS
 
-    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases"))
+    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases", "methods"))
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
+    methods = [name for word in given.get("methods", []) for name in _listed(word)]
+    known = _map_methods() if methods else []
+    mistakes += [f"methods: there is no '{name}'. {did_you_mean(name, known)}" for name in methods if name not in known]
     if not (cases.isdecimal() and 0 < int(cases[:7]) <= MOST_EXPLAINED_CASES):
         mistakes.append(
             f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
@@ -139,7 +143,17 @@ def explain(arguments: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.explanations.command import explain
 
-    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases))
+    explain(
+        Path(given["run"][-1]),
+        parts=list(dict.fromkeys(parts)),
+        max_cases=int(cases),
+        methods=list(dict.fromkeys(methods)) or None,
+    )
+
+
+def _map_methods() -> list[str]:
+    """Options of the configuration group `explain` that are one method each, and explain a class."""
+    return sorted({path.stem for path in (config_dir() / "explain").glob("*.yaml")} - set(NO_METHODS))
 
 
 def ensemble(arguments: Sequence[str]) -> None:

@@ -119,12 +119,15 @@ For research, not for diagnosis.
 """
 
 EXPLAIN_HELP = """\
-scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50]
+scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50] [methods=NAME,NAME]
 
 Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
 
   parts=     which tests; all if not given
+             score_card   consistency, plausibility, fidelity and usefulness of methods and of controls
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
+  methods=   options of conf/explain that the score card compares beside the run's own and the controls; if not given,
+             grad_cam,hires_cam,layer_cam,integrated_gradients, of which those that this network makes dear are left out
 
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
 

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "score_card": "Are the maps consistent, plausible, true to the network, and useful - and more so than controls?",
+}
 """Name of each part, and what it asks."""

@@ -17,13 +17,16 @@ from scanlens.report.page import write_report
 log = logging.getLogger(__name__)
 
 
-def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int) -> dict[str, Any]:
+def explain(
+    run_dir: Path, *, parts: Sequence[str], max_cases: int, methods: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Put the explanations of a finished run to the test, write `explanations/<part>.json` and the page again.
 
     Args:
         run_dir: folder of a finished run of a classifier.
         parts: of `scanlens.explain.parts.PARTS`.
         max_cases: images looked at by parts that cost passes for each.
+        methods: options of the group `explain` that the score card compares beside the run's own; None for the usual ones.
 
     Returns:
         The contents of the files, by part.
@@ -31,7 +34,7 @@ def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int) -> dict[str,
     Raises:
         RunError: if it is no finished run of a classifier with test images.
     """
-    subject = open_subject(run_dir, max_cases=max_cases)
+    subject = open_subject(run_dir, max_cases=max_cases, methods=methods)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
         if subject.run.report_file.is_file():

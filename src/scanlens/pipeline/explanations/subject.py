@@ -39,12 +39,14 @@ class Subject:
         network: with the best weights, in evaluation mode.
         data: its images, as the network gets them.
         max_cases: a part that costs passes for each image looks at no more than so many, drawn at random by the seed.
+        methods: options of the group `explain` that are compared beside the run's own methods; None for the usual ones.
     """
 
     run: Run
     network: Network
     data: ScanData
     max_cases: int
+    methods: Sequence[str] | None = None
 
     @property
     def seed(self) -> int:
@@ -86,7 +88,7 @@ class Subject:
         return torch.tensor([self.class_names.index(row[column]) for row in rows])
 
 
-def open_subject(run_dir: Path, *, max_cases: int) -> Subject:
+def open_subject(run_dir: Path, *, max_cases: int, methods: Sequence[str] | None = None) -> Subject:
     """The finished run in this folder, opened.
 
     Raises:
@@ -101,4 +103,4 @@ def open_subject(run_dir: Path, *, max_cases: int) -> Subject:
         raise RunError(f"{run.folder} has no test images; nothing can be explained")
     if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
         network.to("cuda")
-    return Subject(run, network, open_data(run), max_cases)
+    return Subject(run, network, open_data(run), max_cases, methods)

@@ -1,0 +1,1 @@
+"""What explanations are worth, as statistics: numbers with intervals over patients, and verdicts by stated rules."""
