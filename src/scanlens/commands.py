@@ -21,10 +21,11 @@ from scanlens.help_texts import (
     REPORT_HELP,
     ROBUSTNESS_HELP,
 )
-from scanlens.paths import new_run_id
+from scanlens.paths import config_dir, new_run_id
 
 MAPPED_SLICES = 3
 EXPLAINED_CASES, MOST_EXPLAINED_CASES = 50, 100_000
+NO_METHODS = ("auto", "none", "residual", "latent_cam")  # of the group `explain`: several, none, or of an autoencoder
 EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
@@ -142,11 +143,14 @@ def explain(arguments: Sequence[str]) -> None:
     from scanlens.explain.parts import PARTS
     from scanlens.explain.shortcut_plan import LEAST_EFFECT, shortcut_plan
 
-    words = ("parts", "cases", "boxes", "least_effect", *LIMITS_WORDS)
+    words = ("parts", "cases", "methods", "boxes", "least_effect", *LIMITS_WORDS)
     given = pairs("explain", arguments, required=("run",), optional=words)
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
+    methods = [name for word in given.get("methods", []) for name in _listed(word)]
+    known = _map_methods() if methods else []
+    mistakes += [f"methods: there is no '{name}'. {did_you_mean(name, known)}" for name in methods if name not in known]
     if not (cases.isdecimal() and 0 < int(cases[:7]) <= MOST_EXPLAINED_CASES):
         mistakes.append(
             f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
@@ -166,8 +170,19 @@ def explain(arguments: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.explanations.command import explain
 
-    folder = Path(given["run"][-1])
-    explain(folder, parts=list(dict.fromkeys(parts)), max_cases=int(cases), shortcut_plan=plan, limits=limits)
+    explain(
+        Path(given["run"][-1]),
+        parts=list(dict.fromkeys(parts)),
+        max_cases=int(cases),
+        methods=list(dict.fromkeys(methods)) or None,
+        shortcut_plan=plan,
+        limits=limits,
+    )
+
+
+def _map_methods() -> list[str]:
+    """Options of the configuration group `explain` that are one method each, and explain a class."""
+    return sorted({path.stem for path in (config_dir() / "explain").glob("*.yaml")} - set(NO_METHODS))
 
 
 def ensemble(arguments: Sequence[str]) -> None:

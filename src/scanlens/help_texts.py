@@ -141,21 +141,26 @@ For research, not for diagnosis.
 """
 
 EXPLAIN_HELP = """\
-scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50] [boxes=ROWS,COLUMNS] [least_effect=0.05]
+scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50] [methods=NAME,NAME] [...]
 
 Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
 
   parts=     which tests; all if not given
+             score_card: are maps consistent, plausible, true to the network and useful, and more so than controls?
+               methods=grad_cam,...   options of conf/explain that are compared beside the run's own and the controls; if not
+               given, grad_cam,hires_cam,layer_cam,integrated_gradients, without those that this network makes dear
+             verdicts: how often does the answer depend on what maps highlight, and does that predict a right answer?
              shortcuts: does the network go by something that is not the disease? Corners, borders, writing, what lies
              outside of the body, what maps favor, brightness, noise and sharpness are exchanged between test images. Heat
              maps only nominate; the change of probability convicts, acquits, or leaves it open.
+               boxes=0:0.1,0.8:1   a further region, rows and columns as START:END in shares of the image or in pixels of
+               the prepared one; several are given as boxes=... boxes=...
+               least_effect=0.05   smallest change of a probability that is worth a verdict
              limits: the smallest lesion drawn into negatives that is called, and the smallest that the map points at
                limits.sizes=[3,6,12]   diameters in pixels; limits.contrast=0.3 (-1 to 1; of your own marked lesions if not
                given); limits.tolerance=4   pixels beside the lesion that count as near
+             registration: do maps lie beside the evidence, always the same way?
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
-  boxes=     of shortcuts: a further region, rows and columns as START:END in shares of the image or in pixels of the
-             prepared one, such as boxes=0:0.1,0.8:1; several are given as boxes=... boxes=...
-  least_effect=  of shortcuts: smallest change of a probability that is worth a verdict
 
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
 

@@ -71,7 +71,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
     _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
     volumes = new_volumes(judged, plan.choice.rule, positive=plan.positive)
     write_slices(volumes, run.facts["class_names"], folder, draws=num_mapped > 0)
-    for explainer in explainers_of(run, network)[: overlay and num_mapped > 0]:
+    for explainer in explainers_of(run, network)[:1] if overlay and num_mapped else []:
         OverlayWriter(explainer, network, preprocess, intake, folder).write(volumes)
     _tell(intake.notes, judged, images, called, calls)
     told = summary(calls, run.folder.name, judged, images, [call for _, call in called])

@@ -25,6 +25,7 @@ def explain(
     *,
     parts: Sequence[str],
     max_cases: int,
+    methods: Sequence[str] | None = None,
     shortcut_plan: ShortcutPlan | None = None,
     limits: LimitsPlan | None = None,
 ) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def explain(
         run_dir: folder of a finished run of a classifier.
         parts: of `scanlens.explain.parts.PARTS`.
         max_cases: images looked at by parts that cost passes for each.
+        methods: options of the group `explain` that the score card compares beside the run's own; None for the usual ones.
         shortcut_plan: what the part `shortcuts` is asked beyond what it always asks.
         limits: what the part `limits` tries; None for what suits the images.
 
@@ -43,7 +45,7 @@ def explain(
     Raises:
         RunError: if it is no finished run of a classifier with test images.
     """
-    subject = open_subject(run_dir, max_cases=max_cases, shortcut_plan=shortcut_plan, limits=limits)
+    subject = open_subject(run_dir, max_cases=max_cases, methods=methods, shortcut_plan=shortcut_plan, limits=limits)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
         renew_stamps(subject.run)

@@ -43,6 +43,7 @@ class Subject:
         max_cases: a part that costs passes for each image looks at no more than so many, drawn at random by the seed.
         shortcut_plan: what the audit of shortcuts was asked beyond what it always asks.
         limits: what the part `limits` tries.
+        methods: options of the group `explain` that are compared beside the run's own methods; None for the usual ones.
     """
 
     run: Run
@@ -51,6 +52,7 @@ class Subject:
     max_cases: int
     shortcut_plan: ShortcutPlan = field(default_factory=ShortcutPlan)
     limits: LimitsPlan = field(default_factory=LimitsPlan)
+    methods: Sequence[str] | None = None
 
     @property
     def seed(self) -> int:
@@ -96,6 +98,7 @@ def open_subject(
     run_dir: Path,
     *,
     max_cases: int,
+    methods: Sequence[str] | None = None,
     shortcut_plan: ShortcutPlan | None = None,
     limits: LimitsPlan | None = None,
 ) -> Subject:
@@ -113,4 +116,6 @@ def open_subject(
         raise RunError(f"{run.folder} has no test images; nothing can be explained")
     if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
         network.to("cuda")
-    return Subject(run, network, open_data(run), max_cases, shortcut_plan or ShortcutPlan(), limits or LimitsPlan())
+    return Subject(
+        run, network, open_data(run), max_cases, shortcut_plan or ShortcutPlan(), limits or LimitsPlan(), methods
+    )
