@@ -257,8 +257,9 @@ def test_pickles_are_not_rerun(capsys: pytest.CaptureFixture[str]) -> None:
         (["report"], 2, "scanlens report needs run=..."),
         (["report", "rum=x"], 2, "scanlens report has no 'rum'. Did you mean 'run'?"),
         (["report", "run=no-such-run"], 1, "no-such-run"),
-        (["predict", "run=r", "path=a.png", "path=b.png"], 0, "r ['a.png', 'b.png'] 3"),
-        (["predict", "run=r", "path=a.nii", "maps=12"], 0, "r ['a.nii'] 12"),
+        (["predict", "run=r", "path=a.png", "path=b.png"], 0, "r ['a.png', 'b.png'] 3 True"),
+        (["predict", "run=r", "path=a.nii", "maps=12", "overlay=false"], 0, "r ['a.nii'] 12 False"),
+        (["predict", "run=r", "path=a.nii", "overlay=no"], 2, "true or false is expected, got 'no'"),
         (["predict", "run=r", "path=a.nii", "maps=-1"], 2, "a whole number from 0, is expected, got '-1'"),
         (["predict", "run=r", "a.png"], 2, "'a.png' is not of the form name=value"),
         (["train", "sede=1"], 2, "Did you mean 'seed'?"),
@@ -278,8 +279,8 @@ def test_the_console_script(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pipeline = ModuleType("scanlens.pipeline.predict")
-    pipeline.predict = lambda run, paths, num_mapped: sys.stdout.write(
-        f"{run} {[str(path) for path in paths]} {num_mapped}\n"
+    pipeline.predict = lambda run, paths, num_mapped, overlay: sys.stdout.write(
+        f"{run} {[str(path) for path in paths]} {num_mapped} {overlay}\n"
     )  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, pipeline.__name__, pipeline)
     monkeypatch.setenv("RUN_ID", "a-run")

@@ -163,41 +163,52 @@ def _folds(arguments: list[str]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     else:
         folder = _train_folds(arguments)
-    from scanlens.pipeline.folds import gather
+    from scanlens.pipeline.seeds import gather_study
 
-    gather(folder)
+    gather_study(folder)
 
 
 def _train_folds(arguments: list[str]) -> Path:
-    """Go through all folds, whatever is not done yet, and return the folder that holds them."""
-    options = _parsed(arguments)
-    folder, num = _folds_asked_for(options)
-    sweep = ["-m", f"fold={','.join(map(str, range(num)))}"]
-    try:
-        _compose_and_run("train", [*arguments, *sweep[options.multirun :]], fold_job)
-    except ScanlensError as error:
-        from scanlens.pipeline.fold_runs import how_to_go_on
+    """Go through all folds and seeds, whatever is not done yet, and return the folder that holds them."""
+    from scanlens.pipeline.fold_runs import how_to_go_on
 
-        told = how_to_go_on(folder, num, run_id=os.environ[RUN_ID])
-        raise RunError(f"{error}\n{told}") from error
+    options = _parsed(arguments)
+    flags = _without(arguments, options.overrides)
+    folder, names, words = _folds_asked_for(options)
+    try:
+        _compose_and_run("train", [*words, *flags, *["-m"][options.multirun :]], fold_job)
+    except ScanlensError as error:
+        raise RunError(f"{error}\n{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}") from error
+    except (KeyboardInterrupt, SystemExit):
+        sys.stderr.write(f"{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}\n")
+        raise
     return folder
 
 
-def _folds_asked_for(options: Namespace) -> tuple[Path, int]:
-    """Where the folds will lie and how many there are, after the command has been judged."""
-    from scanlens.config.one_value import fold_word_mistakes
+def _folds_asked_for(options: Namespace) -> tuple[Path, list[str], list[str]]:
+    """Where the runs will lie, what they are called there, and the words of the sweep, after the command has been judged."""
+    from scanlens.config.fold_words import read_fold_words, run_names, sweep_words
+    from scanlens.pipeline.fold_runs import refuse_other_runs
 
     options.config_name = options.config_name or "train"
     os.environ[RUN_ID] = _run_id(options.overrides)
     if options.cfg or options.info or options.hydra_help or options.shell_completion:
         raise ConfigError(["scanlens folds only trains; for questions of this kind there is scanlens train"])
-    if mistakes := fold_word_mistakes(options.overrides):
-        raise ConfigError(mistakes)
+    words = read_fold_words(options.overrides)
+    if words.mistakes:
+        raise ConfigError(words.mistakes)
+    options.overrides = words.settings
     _refuse_mistakes(options)
-    config = _composer(options).whole(options.overrides)
-    if config.split.folds is None:
-        raise ConfigError(["scanlens folds needs the number of parts of the cross-validation, such as folds=5"])
-    return Path(config.run_dir).expanduser(), int(config.split.folds)
+    config = _composer(options).whole(words.settings)
+    folder, names = Path(config.run_dir).expanduser(), run_names(words, config)
+    if not names:
+        raise ConfigError(
+            [
+                "scanlens folds needs the number of parts of the cross-validation, such as folds=5, or seeds=[1,2,3], or both"
+            ]
+        )
+    refuse_other_runs(folder, names)
+    return folder, names, sweep_words(words, config)
 
 
 def _selftest(arguments: list[str]) -> None:
@@ -258,11 +269,17 @@ def _compose_and_run(name: str, arguments: Sequence[str], job: Job) -> None:
     """Let Hydra compose conf/<name>.yaml with the words of a command, after they were judged, and run a job with it."""
     options = _parsed(arguments)
     options.config_name = options.config_name or name
-    flags = list(arguments)
-    for word in options.overrides:
-        flags.remove(word)
+    flags = _without(arguments, options.overrides)
     with _arguments_of_the_process([f"{name}.py", *options.overrides, *flags]):
         _judge_and_run(options, job)
+
+
+def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The flags of a command line, without its words."""
+    flags = list(arguments)
+    for word in words:
+        flags.remove(word)
+    return flags
 
 
 def _parsed(arguments: Sequence[str]) -> Namespace:
@@ -357,11 +374,14 @@ def run_job(config: DictConfig) -> float | None:
 
 
 def fold_job(config: DictConfig) -> float | None:
-    """One fold; why it stops is told at once, since the others go on."""
+    """One run of a study; why it stops is told at once, since the others go on."""
+    from hydra.core.hydra_config import HydraConfig
+
     try:
         return run_job(config)
     except ScanlensError as error:
-        logging.getLogger(__name__).error("fold %s stopped: %s", config.fold, error)
+        name = str(HydraConfig.get().sweep.subdir)
+        logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, error)
         raise
 
 

@@ -95,6 +95,24 @@ class Preprocess:
             placed = cover >= cover.max()
         return placed.astype(np.uint8)
 
+    def placed_back(
+        self, map_SS: NDArray[np.float32], *, shape_hw: tuple[int, int], spacing_mm: tuple[float, float] | None = None
+    ) -> NDArray[np.float32]:
+        """A map of the network's image in the pixels of the image that it came from, (H, W): bilinear, NaN stays NaN.
+
+        Args:
+            map_SS: of the size of the result of this preprocessing; NaN where it says nothing.
+            shape_hw: rows and columns of the image before.
+            spacing_mm: of its pixels.
+        """
+        new_h, new_w, top, left = _inner(shape_hw, self._known_size(), self._stretch(spacing_mm))
+        inner = map_SS[top : top + new_h, left : left + new_w]
+        is_known = np.isfinite(inner)
+        weight_HW = _enlarged(is_known.astype(np.float32), shape_hw)
+        summed_HW = _enlarged(np.where(is_known, inner, np.float32(0)), shape_hw)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(weight_HW >= 0.5, summed_HW / weight_HW, np.float32(np.nan)).astype(np.float32)
+
     def _stretch(self, spacing_mm: tuple[float, float] | None) -> float | None:
         """Height of a pixel over its width; None to fill the square."""
         if not self.keeps_aspect:
@@ -190,17 +208,28 @@ def _resized(
         box: average areas, for masks, instead of interpolating.
     """
     height, width = plane_HW.shape
-    new_h, new_w = size, size
-    if stretch is not None:
-        scale = size / max(height * stretch, width)
-        new_h, new_w = max(1, round(height * stretch * scale)), max(1, round(width * scale))
+    new_h, new_w, top, left = _inner((height, width), size, stretch)
     resized = plane_HW
     if (new_h, new_w) != (height, width):
         method = Image.Resampling.BOX if box else Image.Resampling.BICUBIC
         resized = np.asarray(Image.fromarray(np.ascontiguousarray(plane_HW)).resize((new_w, new_h), method))
     if (new_h, new_w) == (size, size):
         return resized
-    top, left = (size - new_h) // 2, (size - new_w) // 2
     padded = np.zeros((size, size), dtype=np.float32)
     padded[top : top + new_h, left : left + new_w] = resized
     return padded
+
+
+def _inner(shape_hw: tuple[int, int], size: int, stretch: float | None) -> tuple[int, int, int, int]:
+    """Rows, columns, first row and first column that the image takes of the square; the rest is padding."""
+    if stretch is None:
+        return size, size, 0, 0
+    height, width = shape_hw
+    scale = size / max(height * stretch, width)
+    new_h, new_w = max(1, round(height * stretch * scale)), max(1, round(width * scale))
+    return new_h, new_w, (size - new_h) // 2, (size - new_w) // 2
+
+
+def _enlarged(plane_hw: NDArray[np.float32], shape_hw: tuple[int, int]) -> NDArray[np.float32]:
+    image = Image.fromarray(np.ascontiguousarray(plane_hw))
+    return np.asarray(image.resize((shape_hw[1], shape_hw[0]), Image.Resampling.BILINEAR))

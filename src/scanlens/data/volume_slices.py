@@ -134,6 +134,11 @@ def as_shown(voxels: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
     return np.ascontiguousarray(plane[::-1, ::-1].T)
 
 
+def from_shown(plane_HW: NDArray[Any]) -> NDArray[Any]:
+    """The inverse of `as_shown`: the plane of a RAS+ volume, (Y, Z), (X, Z) or (X, Y), whose slice looks like this."""
+    return plane_HW.T[::-1, ::-1]
+
+
 def _checked_range(
     slice_range: Sequence[float] | None, *, axis: str, every: int, min_content: float, frame: int
 ) -> tuple[float, float]:

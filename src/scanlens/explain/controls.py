@@ -10,15 +10,15 @@ Legend: B images, C channels, H rows, W columns; h, w cells.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.geometry import PIXELS, Geometry, geometry_of, traced
-from scanlens.explain.layers import find_layer
+from scanlens.explain.layer_choice import check_layer, has_own_layer, layer_for
 from scanlens.explain.replacement import replacement
+from scanlens.explain.target import Question
 from scanlens.seeds import derived_seed
 
 _GRID = 8  # cells along the shorter side where a network has no layer of maps
@@ -31,15 +31,16 @@ class Control(Explainer):
     """A map that needs no trained network; it explains nothing, so it has no class and no score."""
 
     unit = "arbitrary"
-    score_name = "none"
+    score_name = "nothing"
     needs_class = False
     is_control = True
+    keeps_positions = False
     asks_network = False
 
     def check(self, model: nn.Module) -> None:
         """Nothing is asked of the network."""
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         return _found(self._pixels(x_BCHW), PIXELS, "input")
 
     def _pixels(self, x_BCHW: Tensor) -> Tensor:
@@ -64,24 +65,24 @@ class RandomMap(Control):
         "Control: random numbers in cells of the size of a class activation map. It knows nothing of the network or of "
         "the image; a method has to beat it."
     )
-    asks_network = True  # only for the number and the place of the cells
+    asks_network = True  # at most, for the number and the place of the cells
 
     def __init__(self, layer: str | None = None, seed: int = 0) -> None:
         self.layer, self.seed = layer, seed
 
     def check(self, model: nn.Module) -> None:
         if self.layer is not None:
-            find_layer(model, self.layer)
+            check_layer(model, self.layer)
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         hw, geometry, layer = self._cells(model, x_BCHW)
         return _found(torch.stack([self._drawn(x_CHW, hw) for x_CHW in x_BCHW]), geometry, layer)
 
     def _cells(self, model: nn.Module, x_BCHW: Tensor) -> tuple[tuple[int, int], Geometry, str]:
         """Number of cells, their place, and the name of the layer that has them."""
         image_hw = (x_BCHW.shape[2], x_BCHW.shape[3])
-        if self.layer is not None or isinstance(getattr(model, "feature_layer", None), nn.Module):
-            layer = find_layer(model, self.layer)
+        if self.layer is not None or has_own_layer(model):
+            layer = layer_for(model, self.layer, x_BCHW)
             with torch.no_grad(), traced(model, layer) as trace:
                 model(x_BCHW[:1].clone())
             hw = trace.target_hw

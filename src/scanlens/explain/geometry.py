@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,11 @@ class Geometry:
     receptive_field_yx: Pair | None
     is_exact: bool = True
     note: str = ""
+
+    def moved(self, shift_yx: Pair) -> Geometry:
+        """The same cells so many pixels further down and to the right."""
+        down, right = self.start_yx[0] + shift_yx[0], self.start_yx[1] + shift_yx[1]
+        return replace(self, start_yx=(down, right))
 
 
 PIXELS = Geometry((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
@@ -164,6 +169,27 @@ def place(cells_Bhw: Tensor, geometry: Geometry, image_hw: tuple[int, int]) -> t
     weights_Ww, columns_W = _axis_weights(cells_Bhw.shape[2], image_hw[1], geometry.start_yx[1], geometry.jump_yx[1])
     drawn_BHW = weights_Hh @ cells_Bhw.detach().cpu().double() @ weights_Ww.T
     return drawn_BHW.float(), rows_H[:, None] & columns_W[None, :]
+
+
+def shared_out(cells_Bhw: Tensor, geometry: Geometry, finer: Geometry, finer_hw: tuple[int, int]) -> Tensor:
+    """Each cell's number divided among the finer cells around it, bilinearly, so that the sum stays.
+
+    Args:
+        cells_Bhw: map at the resolution of the coarser layer.
+        geometry: of the coarser layer.
+        finer: of the finer layer.
+        finer_hw: number of its cells.
+
+    Returns:
+        The map at the resolution of the finer layer, float32; 0 for cells that lie under no coarser one.
+    """
+    shares = []
+    for axis in (0, 1):
+        jump = finer.jump_yx[axis]
+        start = (geometry.start_yx[axis] - finer.start_yx[axis]) / jump
+        weights, _ = _axis_weights(cells_Bhw.shape[1 + axis], finer_hw[axis], start, geometry.jump_yx[axis] / jump)
+        shares.append(weights / weights.sum(dim=0).clamp(min=_TOLERANCE_CELLS))
+    return (shares[0] @ cells_Bhw.detach().cpu().double() @ shares[1].T).float()
 
 
 def _axis_weights(num_cells: int, size: int, start: float, jump: float) -> tuple[Tensor, Tensor]:

@@ -194,6 +194,7 @@ def _training_explanations(run: Run, data: ScanData, network: Network) -> list[p
             targets=targets,
             read=data.image_and_mask,
             every_n_epochs=settings["explain_every_n_epochs"],
+            max_share=settings.get("explain_max_share", 0.05),  # absent in runs of earlier versions
         )
     ]
 

@@ -20,6 +20,7 @@ from scanlens.data.sources.dicom_series import NO_IMAGE, Slice, in_order, is_ask
 from scanlens.data.sources.listing import IMAGE_EXTENSIONS, files_below, is_image_name
 from scanlens.data.sources.patients import patients_of
 from scanlens.data.sources.volume_labels import volume_stem
+from scanlens.data.volume_overlay import VolumeOverlay
 from scanlens.data.volume_slices import Volume, VolumeSlicer
 from scanlens.data.volumes import RecentlyUsed
 from scanlens.errors import ImageError, RunError
@@ -41,6 +42,7 @@ class NewImage:
         patient: name of a pattern, hash of a DICOM patient, else the volume; empty for a picture of nobody known.
         volume: file of a NIfTI volume, hash of a DICOM series; empty for pictures.
         slice: place in the volume.
+        path: of a NIfTI volume; None for everything else.
         given: which of the paths it came from, to tell volumes of one name apart; -1 for known patients.
     """
 
@@ -50,6 +52,7 @@ class NewImage:
     volume: str = ""
     slice: int | None = None
     given: int = -1
+    path: Path | None = None
 
     @property
     def unit(self) -> tuple[int, str] | None:
@@ -95,6 +98,17 @@ class Intake:
             yield from self._nifti(root, volumes, given)
             yield from self._dicom(root, scans, given)
 
+    def overlay(self, path: Path) -> VolumeOverlay:
+        """An empty map on the voxels of a NIfTI volume, cut as its slices are.
+
+        Raises:
+            ImageError: the volume can no longer be read, or is too large for a map.
+        """
+        try:
+            return VolumeOverlay(self._slicer.header(path), axis=self._slicer.axis)
+        except ValueError as error:
+            raise ImageError(str(error)) from error
+
     def _listed(self, path: Path) -> tuple[Path, list[str], list[str], list[str]]:
         """Folder, and the names in it of pictures, NIfTI and DICOM; a file that is none of these counts as a picture."""
         if not path.is_dir() and not path.exists():
@@ -138,7 +152,8 @@ class Intake:
                 yield NewImage(name, partial(_refuse, str(error)), patient, name, None, place)
                 continue
             for index in kept:
-                yield NewImage(name, partial(self._slice, str(root / name), index), patient, name, index, place)
+                read = partial(self._slice, str(root / name), index)
+                yield NewImage(name, read, patient, name, index, place, root / name)
 
     def _slice(self, path: str, index: int) -> RawImage:
         return as_color(self._slicer.image(self._volumes.get(path), index), self._color)

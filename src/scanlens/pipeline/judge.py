@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytorch_lightning as pl
@@ -18,13 +19,17 @@ from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.nearest import nearest_neighbor_scores
 from scanlens.evaluation.reconstruction import evaluate_reconstruction
+from scanlens.explain.base import Explainer
+from scanlens.explain.contrast import Contrast
 from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.mistakes import write_mistakes
+from scanlens.pipeline.moved_maps import measured_explainers
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
 from scanlens.pipeline.robustness import write_robustness
 from scanlens.pipeline.subgroups import judge_groups
@@ -91,17 +96,36 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 class_names=names,
                 read=data.image_and_mask,
                 place_of=run.place_of,
-                note=_note(names),
+                note=_note(names, explainers[0]),
                 seed=run.config["seed"],
+                verdicts=None if names is None else verdict_writer(run, data),
+                register=_registering(run, network, data, explainers, splits),
             )
         )
     return writers
 
 
-def _note(class_names: list[str] | None) -> str:
+def _registering(
+    run: Run, network: Network, data: ScanData, explainers: Sequence[Explainer], splits: list[str]
+) -> Callable[[], list[Explainer]] | None:
+    """Moves the maps where validation supports it, if that is asked for."""
+    if not run.config["callbacks"].get("register_maps", False):
+        return None
+    if run.facts["task"] == "reconstruction" or "val" not in splits:
+        log.warning("callbacks.register_maps has no effect: it needs a classifier and validation images")
+        return None
+    return partial(measured_explainers, run, network, data, explainers)
+
+
+def _note(class_names: list[str] | None, explainer: Explainer) -> str:
+    if explainer.is_control:
+        return "A control explains nothing: it shows what a map has to beat that does."
     if class_names is None:
         return "Maps show where the reconstruction differs from the image; they know nothing of classes."
-    return "Each map explains the predicted class: evidence for it against all others, in log-odds."
+    if not explainer.needs_class:
+        return "Each map shows where the network is active, for whatever class."
+    against = "one rival" if isinstance(explainer, Contrast) else "all others"
+    return f"Each map explains the predicted class: evidence for it against {against}, in log-odds."
 
 
 def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:

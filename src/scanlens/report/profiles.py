@@ -41,11 +41,46 @@ def profile_png(profile: Mapping[str, Any], path: Path) -> None:
     """Write the same picture on a white ground; nothing if there is nothing to draw. Equal numbers give equal bytes."""
     if not _is_profile(profile):
         return
-    buffer = io.BytesIO()
     with drawing():
-        figure = _figure(profile)
-        FigureCanvasAgg(figure)
-        figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+        _write_png(_figure(profile), path)
+
+
+def importance_png(profile: Mapping[str, Any], path: Path) -> None:
+    """Probability along the slices of a volume and, below, how much each decides; nothing if there are fewer than three.
+
+    Args:
+        profile: `class`, and lists of equal length `slices` (rising), `probabilities` (of the class, in [0, 1]) and
+            `importance` (log-odds); `decisive`: the slices that speak most for the class, the first the most.
+        path: of the PNG file. Equal numbers give equal bytes.
+    """
+    if len(sequence(profile.get("slices"))) < MIN_SLICES:
+        return
+    with drawing():
+        _write_png(_importance_figure(profile), path)
+
+
+def _importance_figure(profile: Mapping[str, Any]) -> Figure:
+    x, name = profile["slices"], shortened(str(profile["class"]))
+    figure = Figure(figsize=(5.0, 4.0), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.plot(x, profile["probabilities"], color=SERIES[0])
+    above.axhline(0.5, color=INK, linewidth=1, linestyle=(0, (1, 3)), alpha=0.6)
+    above.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), ylabel=f"probability of {name}")
+    below.plot(x, profile["importance"], color=SERIES[1])
+    below.axhline(0, color=INK, linewidth=1, alpha=0.6)
+    below.set(xlabel="slice", ylabel="importance (log-odds)")
+    below.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    height_of = dict(zip(x, profile["importance"], strict=True))
+    for rank, place in enumerate(profile["decisive"], start=1):
+        below.plot([place], [height_of[place]], color=SERIES[2], marker="o", linestyle="none")
+        below.annotate(str(rank), (place, height_of[place]), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    return figure
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
 
 

@@ -1,1 +1,1 @@
-"""Statistics of what explanations are worth."""
+"""What heat maps are worth, in numbers: statistics of the tests that explanations are put to."""

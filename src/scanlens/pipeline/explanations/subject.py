@@ -17,14 +17,15 @@ from torch import Tensor
 
 from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.predictions import index_of
-from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.explain.base import Explainer
+from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.models.base import Network
 from scanlens.pipeline import stages_done
 from scanlens.pipeline.build import open_data
+from scanlens.pipeline.moved_maps import explainers_of
 from scanlens.pipeline.patients import Predicted, read_predicted
 from scanlens.runs import Run, load_run
 
@@ -41,6 +42,8 @@ class Subject:
         data: its images, as the network gets them.
         max_cases: a part that costs passes for each image looks at no more than so many, drawn at random by the seed.
         shortcut_plan: what the audit of shortcuts was asked beyond what it always asks.
+        limits: what the part `limits` tries.
+        methods: options of the group `explain` that are compared beside the run's own methods; None for the usual ones.
     """
 
     run: Run
@@ -48,6 +51,8 @@ class Subject:
     data: ScanData
     max_cases: int
     shortcut_plan: ShortcutPlan = field(default_factory=ShortcutPlan)
+    limits: LimitsPlan = field(default_factory=LimitsPlan)
+    methods: Sequence[str] | None = None
 
     @property
     def seed(self) -> int:
@@ -63,8 +68,8 @@ class Subject:
 
     @cached_property
     def explainers(self) -> list[Explainer]:
-        """The methods that the run was configured with, the one to be believed first."""
-        return list(build(self.run.config["explain"]).explainers_for(self.network))
+        """The methods that the run was configured with, the one to be believed first; see `explainers_of`."""
+        return explainers_of(self.run, self.network)
 
     @cached_property
     def test(self) -> Predicted:
@@ -89,8 +94,15 @@ class Subject:
         return torch.tensor([self.class_names.index(row[column]) for row in rows])
 
 
-def open_subject(run_dir: Path, *, max_cases: int, shortcut_plan: ShortcutPlan | None = None) -> Subject:
-    """The finished run in this folder, opened.
+def open_subject(
+    run_dir: Path,
+    *,
+    max_cases: int,
+    methods: Sequence[str] | None = None,
+    shortcut_plan: ShortcutPlan | None = None,
+    limits: LimitsPlan | None = None,
+) -> Subject:
+    """The finished run in this folder, opened; see `Subject` for the arguments.
 
     Raises:
         RunError: if it is no finished run of a classifier with test images.
@@ -104,4 +116,6 @@ def open_subject(run_dir: Path, *, max_cases: int, shortcut_plan: ShortcutPlan |
         raise RunError(f"{run.folder} has no test images; nothing can be explained")
     if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
         network.to("cuda")
-    return Subject(run, network, open_data(run), max_cases, shortcut_plan or ShortcutPlan())
+    return Subject(
+        run, network, open_data(run), max_cases, shortcut_plan or ShortcutPlan(), limits or LimitsPlan(), methods
+    )

@@ -1,0 +1,135 @@
+"""Limits, registration and spread over training runs on tiny runs, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.commands import train
+from scanlens import commands
+from scanlens.errors import ConfigError, RunError
+from scanlens.explain.limits_plan import LimitsPlan
+from scanlens.pipeline.explanations.calls import open_caller
+from scanlens.pipeline.explanations.command import explain
+from scanlens.pipeline.explanations.registration import measured_moves
+from scanlens.pipeline.explanations.subject import open_subject
+from scanlens.report.explanations.limits import sentences
+
+TINY = ["data=mri", "data.num_patients=30", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
+TINY += ["audit.enabled=false", "logger=none", "callbacks.num_explained_cases=2", "callbacks.explain_every_n_epochs=0"]
+TINY += ["callbacks.register_maps=true", "callbacks.bootstrap_resamples=50", "trainer.num_threads=1", "run_id=r"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs `0` and `1`, of one division, which call no negative test image."""
+    folder = tmp_path_factory.mktemp("parts")
+    done = train("-m", "optim.lr=0.003,0.005", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for number in ("0", "1"):
+        spare_negatives(folder / "outputs" / "r" / number)
+    return folder / "outputs" / "r"
+
+
+def spare_negatives(run: Path) -> None:
+    """Put the threshold above the negatives of the test split: after one epoch validation may choose to call everybody."""
+    subject = open_subject(run, max_cases=1)
+    caller, _ = open_caller(subject)
+    assert caller is not None
+    score_N = caller.calibrator.apply(subject.test.probabilities_NK)[:, caller.target.members].sum(axis=1)
+    is_negative_N = caller.is_negative([row["target"] for row in subject.test.rows], subject.class_names)
+    path = run / "evaluation.json"
+    judged = json.loads(path.read_text(encoding="utf-8"))
+    judged["decisions"]["chosen"]["threshold"] = float(score_N[is_negative_N].max()) + 1e-6
+    path.write_text(json.dumps(judged), encoding="utf-8")
+
+
+@pytest.fixture
+def copy(runs: Path, tmp_path: Path) -> Path:
+    """One of the runs, to be changed."""
+    return Path(shutil.copytree(runs / "0", tmp_path / "r"))
+
+
+def test_limits_are_written_and_become_a_section_of_the_page(copy: Path) -> None:
+    plan = LimitsPlan.from_words({"limits.sizes": "[3,6,10]", "limits.contrast": "0.4"})
+    found = explain(copy, parts=["limits"], max_cases=6, limits=plan)["limits"]
+    assert json.loads((copy / "explanations" / "limits.json").read_text(encoding="utf-8")) == found
+    page = (copy / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'id="limits"' in page
+    assert "Inserted lesions are no tumors" in page
+    assert "chart-limits" in page
+    assert [one["size"] for one in found["sizes"]] == [3, 6, 10]
+    assert (found["contrast"], found["contrast_source"]) == ([0.4], "asked for")
+    assert found["own_lesions"]["num_lesions"] > 5
+    assert found["pixel_mm"]["median"] > 1
+    assert found["num_images"] % found["num_places"] == 0
+    again = explain(copy, parts=["limits"], max_cases=6, limits=plan)["limits"]
+    assert again | {"duration_s": 0} == found | {"duration_s": 0}
+    patients = {row["patient"] for row in open_subject(copy, max_cases=1).run.split_rows}
+    assert not [name for name in patients if name and name in json.dumps(found)]
+
+
+def test_the_operating_point_is_the_one_of_the_evaluation(runs: Path) -> None:
+    subject = open_subject(runs / "0", max_cases=4)
+    caller, reason = open_caller(subject)
+    assert reason is None
+    assert caller is not None
+    judged = json.loads((runs / "0" / "evaluation.json").read_text(encoding="utf-8"))
+    assert caller.threshold == judged["decisions"]["chosen"]["threshold"]
+    x_BCHW, _ = subject.images(subject.test.rows[:5])
+    stated = caller.calibrator.apply(subject.test.probabilities_NK[:5])
+    np.testing.assert_allclose(caller.probabilities(x_BCHW), stated, atol=1e-4)
+
+
+def test_without_an_operating_point_limits_say_why(copy: Path) -> None:
+    path = copy / "evaluation.json"
+    judged = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(judged | {"decisions": {"reason": "there is no class"}}), encoding="utf-8")
+    found = explain(copy, parts=["limits"], max_cases=4)["limits"]
+    assert sentences(found) == [
+        "Limits of detection and localization: not assessed, no operating point: there is no class."
+    ]
+    assert "no operating point: there is no class" in (copy / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_registration_is_written_and_becomes_a_section_of_the_page(copy: Path) -> None:
+    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    page = (copy / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'id="registration"' in page
+    assert list(found["methods"]) == ["hires_cam", "grad_cam"]
+    for one in found["methods"].values():
+        assert one["title"] in page
+        assert one["num_estimated"] + one["num_judged"] + one["num_blank"] == found["num_images"]
+        assert one["largest_px"] <= 4  # an eighth of 32 px
+
+
+def test_a_training_that_registers_its_maps_notes_what_it_measured(runs: Path) -> None:
+    stored = json.loads((runs / "0" / "explanations" / "moves.json").read_text(encoding="utf-8"))["methods"]
+    assert list(stored) == ["hires_cam", "grad_cam"]
+    subject = open_subject(runs / "0", max_cases=100)
+    assert measured_moves(subject, subject.explainers) == stored
+    cases = json.loads((runs / "0" / "explanations" / "cases.json").read_text(encoding="utf-8"))
+    for one in cases["methods"]:
+        assert ("Moved by" in one["legend"]) == stored[one["name"]]["is_accepted"]
+
+
+def test_maps_are_moved_for_whoever_explains_with_the_run_later(copy: Path) -> None:
+    path = copy / "explanations" / "moves.json"
+    content = {"methods": {"hires_cam": {"is_accepted": True, "shift_yx": [2.0, -1.0]}}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    first, second = open_subject(copy, max_cases=1).explainers
+    assert (first.shift_yx, second.shift_yx) == ((2.0, -1.0), (0.0, 0.0))
+    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    assert found["applied"] == {"hires_cam": [2.0, -1.0]}
+    path.write_text('{"methods": {"hires_cam": {"is_accepted": true, "shift_yx": "up"}}}', encoding="utf-8")
+    with pytest.raises(RunError, match=r"moves\.json cannot be understood"):
+        explain(copy, parts=["registration"], max_cases=1)
+
+
+def test_mistakes_in_the_words_are_told_before_anything_is_read() -> None:
+    with pytest.raises(ConfigError, match="at least three rising"):
+        commands.explain(["run=r", "limits.sizes=[3,2,9]"])
