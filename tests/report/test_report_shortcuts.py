@@ -139,6 +139,14 @@ def test_why_something_is_open(content, change, words):
     assert shortcut_sentences(content)[-1] == words
 
 
+def test_where_all_is_open_for_one_reason_it_is_said_once(content):
+    content["regions"] = [content["regions"][2] | {"name": str(number)} for number in range(3)]
+    content["looks"] = []
+    assert (
+        shortcut_sentences(content)[-1] == "Not decided, because regions of this size elsewhere do as much: everything."
+    )
+
+
 def test_limits_say_what_may_have_been_missed(content):
     assert limits(content)[0].startswith(
         "Only what test images show was exchanged. What fewer than 19\u00a0% of the patients bear"

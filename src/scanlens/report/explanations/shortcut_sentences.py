@@ -131,7 +131,10 @@ def _open(found: list[dict[str, Any]], content: Mapping[str, Any]) -> list[str]:
         change = with_interval(worst(one).get("change")) if worst(one) else ""
         words = f"{one.get('name')} ({change})" if change else str(one.get("name"))
         by_reason.setdefault(_why_open(one, content), []).append(words)
-    return [f"Not decided, {why}: {joined(names, most=len(names))}." for why, names in by_reason.items()]
+    said = {why: joined(names, most=len(names)) for why, names in by_reason.items()}
+    if len(said) == 1 and len(found) == len(candidates(content)):
+        return [f"Not decided, {why}: everything." for why in said]
+    return [f"Not decided, {why}: {names}." for why, names in said.items()]
 
 
 def _why_open(one: Mapping[str, Any], content: Mapping[str, Any]) -> str:
