@@ -132,7 +132,7 @@ def explain(arguments: Sequence[str]) -> None:
     from scanlens.explain.limits_plan import LIMITS_WORDS, LimitsPlan
     from scanlens.explain.parts import PARTS
 
-    given = pairs("explain", arguments, required=("run",), optional=("parts", "cases", *LIMITS_WORDS))
+    given = pairs("explain", arguments, optional=("run", "runs", "parts", "cases", "out", *LIMITS_WORDS))
     parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
     cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
     mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
@@ -140,6 +140,15 @@ def explain(arguments: Sequence[str]) -> None:
         mistakes.append(
             f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
         )
+    if ("run" in given) == ("runs" in given):
+        mistakes.append(
+            "scanlens explain needs either run=RUN, or runs=RUN,RUN to hold the maps of training runs against each other"
+        )
+    mistakes += [
+        f"{name}: goes with run=, not with runs=" for name in ("parts", *LIMITS_WORDS) if {name, "runs"} <= given.keys()
+    ]
+    if {"out", "run"} <= given.keys():
+        mistakes.append("out: goes with runs=; what is measured on one run is written into its folder")
     limits = LimitsPlan()
     try:
         limits = LimitsPlan.from_words({name: given[name][-1] for name in LIMITS_WORDS if name in given})
@@ -148,6 +157,13 @@ def explain(arguments: Sequence[str]) -> None:
     if mistakes:
         raise ConfigError(mistakes)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if "runs" in given:
+        from scanlens.pipeline.explanations.spread import explain_runs
+
+        folders = [Path(name) for word in given["runs"] for name in _listed(word)]
+        out = Path(given.get("out", [f"outputs/comparisons/{new_run_id()}"])[-1])
+        explain_runs(folders, max_cases=int(cases), out=out)
+        return
     from scanlens.pipeline.explanations.command import explain
 
     explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases), limits=limits)
