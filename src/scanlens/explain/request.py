@@ -87,7 +87,7 @@ def map_methods() -> list[str]:
 
 def _which_run(given: Given) -> list[str]:
     mistakes = []
-    if ("run" in given) == ("runs" in given):
+    if ("run" in given) == ("runs" in given) or ("runs" in given and not _listed(given, "runs")):
         mistakes.append(
             "scanlens explain needs either run=RUN, or runs=RUN,RUN to hold the maps of training runs against each other"
         )
