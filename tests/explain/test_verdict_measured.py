@@ -199,7 +199,7 @@ def test_maps_of_changed_images_are_turned_back_to_where_they_were() -> None:
 
 
 def test_a_map_that_moves_with_the_image_is_stable_and_one_that_does_not_is_not() -> None:
-    x, lesion = lesion_image()
+    x, _lesion = lesion_image()
     network = Weighted(torch.ones(SIZE, SIZE))
     first = made(HiResCam(), network, x)
     found = stability(network, HiResCam(), x, 1, first.map_HW, FULL, share=0.02, seed=1)
