@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from scanlens.evaluation.auroc import auroc_interval
+from scanlens.evaluation.auroc import ONE_KIND, auroc_interval
 from scanlens.evaluation.delong import placements
 from scanlens.evaluation.explanations.verdict import LEVELS, Level
-from scanlens.evaluation.intervals import entry, share_entry
+from scanlens.evaluation.intervals import Interval, entry, share_entry
 from scanlens.evaluation.resampling import group_patients
 
 _NEAR = 0.1  # of 0.5: an AUROC that would be of no use even if it were exact
@@ -64,11 +64,11 @@ def verdict_worth(
     true_N = np.array([bool(is_true[n]) for n in known], dtype=bool)
     score_N = np.array([LEVELS.index(levels[n]) for n in known], dtype=np.float64)
     units = group_patients([patients[n] for n in known], true_N.astype(np.int64), groups=[groups[n] for n in known])
-    placed_N = placements(score_N, true_N)
-    area = None if placed_N is None else float(placed_N[true_N].mean())
-    found = entry(
-        area, auroc_interval(score_N, true_N, units), remark=None if area is not None else "only one kind of image here"
-    )
+    placement_N = placements(score_N, true_N)
+    if placement_N is None:
+        found = entry(None, Interval(None, None), remark=ONE_KIND.removeprefix("no interval: "))
+    else:
+        found = entry(float(placement_N[true_N].mean()), auroc_interval(score_N, true_N, units))
     found |= {"num": len(known), "num_true": int(true_N.sum())}
     is_constant = len(np.unique(score_N)) < 2
     return found | {"says": _in_words(found, about, is_constant=is_constant)}
