@@ -152,7 +152,8 @@ def test_limits_say_what_may_have_been_missed(content):
         "Only what test images show was exchanged. What fewer than 19\u00a0% of the patients bear"
     )
     assert limits(content)[-1] == content["note"]
-    assert len(limits(content | {"note": None})) == 2
+    assert len(limits(content | {"note": None})) == 3
+    assert len(limits(content | {"note": None, "looks": []})) == 2, "no look was exchanged"
 
 
 def test_the_terminal_shows_a_row_each(content):

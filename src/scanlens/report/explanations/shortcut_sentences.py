@@ -66,6 +66,10 @@ def limits(content: Mapping[str, Any]) -> list[str]:
         f"{number(content.get('num_donor_patients'), 0)} that gave.",
         "A network can go by two things of which either is enough; taking one away then changes nothing.",
     ]
+    if sequence(content.get("looks")):
+        said.append(
+            "A look of the whole image may be the disease itself: bright lesions change brightness and histogram."
+        )
     return [*said, str(content["note"])] if content.get("note") else said
 
 
