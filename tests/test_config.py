@@ -183,6 +183,7 @@ def test_all_mistakes_of_a_command_line_are_told_together(composer: Composer) ->
     [
         (["model=lenett"], "command line: there is no model=lenett. Did you mean 'lenet'?"),
         (["experiment=smok"], "command line: there is no experiment=smok. Did you mean 'smoke'?"),
+        (["explain=guided-backprop"], "not offered because it fails sanity checks"),
         (["hydra/laucher=basic"], "command line: there is no group 'hydra/laucher'. Did you mean 'hydra/launcher'?"),
         (["trainer/max_epochs=3"], "settings are written with dots: trainer.max_epochs"),
         (["optim.max_epochs=3"], "command line: there is no setting 'optim.max_epochs'."),

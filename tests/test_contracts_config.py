@@ -105,6 +105,7 @@ def test_ranges_name_settings_that_exist() -> None:
             "LineagePlan": "lineage",
             "LoaderPlan": "loader",
             "RobustnessPlan": "robustness",
+            "VerdictPlan": "verdict",
             "UncertaintyPlan": "uncertainty",
         }[target.rpartition(".")[2]]
         known |= {(part, name) for name in signature_of(target).arguments}
@@ -141,6 +142,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
             "cost",
             "calibration",
             "robustness",
+            "verdict",
             "uncertainty",
             "subgroups",
             "loader",
@@ -167,6 +169,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "cost",
         "calibration",
         "robustness",
+        "verdict",
         "uncertainty",
         "subgroups",
         "lineage",
@@ -185,6 +188,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "robustness",
         "explain",
         "ensemble",
+        "selftest",
         "cache",
     )
     assert (cli.DONE, cli.FAILED, cli.WRONG_CONFIGURATION, cli.INTERRUPTED, cli.TERMINATED) == (0, 1, 2, 130, 143)

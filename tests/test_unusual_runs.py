@@ -63,6 +63,8 @@ def test_new_images_keep_their_names_below_the_folder_and_links_out_of_it_are_no
     (folder,) = (without_validation.folder / "new").iterdir()
     rows = read_csv(folder / "predictions.csv")
     assert [row["file"] for row in rows] == ["one/1.png", "two/1.png"]
+    assert {(row["calibrated_glioma"], row["called"], row["refer"]) for row in rows} == {("", "", "")}
+    assert "there is no validation split to choose anything on (run r)." in done.stderr
     assert all(abs(sum(float(v) for k, v in row.items() if k.startswith("prob_")) - 1) < 1e-4 for row in rows)
     unreadable = run_command(["-c", program, *words, f"path={tmp_path / 'secret.png'}"], cwd=tmp_path)
     assert unreadable.returncode == 1

@@ -1,5 +1,5 @@
 """The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | evaluate |
-compare | robustness | explain | ensemble | cache`.
+compare | robustness | explain | ensemble | selftest | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from scanlens import __version__, commands
 from scanlens.errors import ConfigError, RunError, ScanlensError, did_you_mean
-from scanlens.help_texts import FOLDS_HELP, HELP
+from scanlens.help_texts import FOLDS_HELP, HELP, SELFTEST_HELP
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
 COMMANDS = (
-    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "ensemble", "cache",
+    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "ensemble",
+    "selftest", "cache",
 )  # fmt: skip
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -147,6 +148,8 @@ def _command(arguments: list[str]) -> None:
         commands.explain(rest)
     elif name == "ensemble":
         commands.ensemble(rest)
+    elif name == "selftest":
+        _selftest(rest)
     else:
         raise ConfigError([f"there is no command '{name}'. {did_you_mean(name, COMMANDS)} See scanlens --help."])
 
@@ -160,41 +163,99 @@ def _folds(arguments: list[str]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     else:
         folder = _train_folds(arguments)
-    from scanlens.pipeline.folds import gather
+    from scanlens.pipeline.seeds import gather_study
 
-    gather(folder)
+    gather_study(folder)
 
 
 def _train_folds(arguments: list[str]) -> Path:
-    """Go through all folds, whatever is not done yet, and return the folder that holds them."""
-    options = _parsed(arguments)
-    folder, num = _folds_asked_for(options)
-    sweep = ["-m", f"fold={','.join(map(str, range(num)))}"]
-    try:
-        _compose_and_run("train", [*arguments, *sweep[options.multirun :]], fold_job)
-    except ScanlensError as error:
-        from scanlens.pipeline.fold_runs import how_to_go_on
+    """Go through all folds and seeds, whatever is not done yet, and return the folder that holds them."""
+    from scanlens.pipeline.fold_runs import how_to_go_on
 
-        told = how_to_go_on(folder, num, run_id=os.environ[RUN_ID])
-        raise RunError(f"{error}\n{told}") from error
+    options = _parsed(arguments)
+    flags = _without(arguments, options.overrides)
+    folder, names, words = _folds_asked_for(options)
+    try:
+        _compose_and_run("train", [*words, *flags, *["-m"][options.multirun :]], fold_job)
+    except ScanlensError as error:
+        raise RunError(f"{error}\n{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}") from error
+    except (KeyboardInterrupt, SystemExit):
+        sys.stderr.write(f"{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}\n")
+        raise
     return folder
 
 
-def _folds_asked_for(options: Namespace) -> tuple[Path, int]:
-    """Where the folds will lie and how many there are, after the command has been judged."""
-    from scanlens.config.one_value import fold_word_mistakes
+def _folds_asked_for(options: Namespace) -> tuple[Path, list[str], list[str]]:
+    """Where the runs will lie, what they are called there, and the words of the sweep, after the command has been judged."""
+    from scanlens.config.fold_words import read_fold_words, run_names, sweep_words
+    from scanlens.pipeline.fold_runs import refuse_other_runs
 
     options.config_name = options.config_name or "train"
     os.environ[RUN_ID] = _run_id(options.overrides)
     if options.cfg or options.info or options.hydra_help or options.shell_completion:
         raise ConfigError(["scanlens folds only trains; for questions of this kind there is scanlens train"])
-    if mistakes := fold_word_mistakes(options.overrides):
-        raise ConfigError(mistakes)
+    words = read_fold_words(options.overrides)
+    if words.mistakes:
+        raise ConfigError(words.mistakes)
+    options.overrides = words.settings
     _refuse_mistakes(options)
-    config = _composer(options).whole(options.overrides)
-    if config.split.folds is None:
-        raise ConfigError(["scanlens folds needs the number of parts of the cross-validation, such as folds=5"])
-    return Path(config.run_dir).expanduser(), int(config.split.folds)
+    config = _composer(options).whole(words.settings)
+    folder, names = Path(config.run_dir).expanduser(), run_names(words, config)
+    if not names:
+        raise ConfigError(
+            [
+                "scanlens folds needs the number of parts of the cross-validation, such as folds=5, or seeds=[1,2,3], or both"
+            ]
+        )
+    refuse_other_runs(folder, names)
+    return folder, names, sweep_words(words, config)
+
+
+def _selftest(arguments: list[str]) -> None:
+    """Three trainings in this process; Hydra composes them and runs none."""
+    if commands.asks_for_help(arguments):
+        sys.stdout.write(SELFTEST_HELP)
+        return
+    options = _parsed(arguments)
+    options.config_name = options.config_name or "train"
+    _refuse_other_tests(options)
+    os.environ[RUN_ID] = _run_id(options.overrides)
+    asked = ["experiment=selftest", *options.overrides]
+    options.overrides = asked
+    _refuse_mistakes(options)
+    composer = _composer(options)
+    first = composer.whole(asked)
+    folder = Path(first.run_dir).expanduser().absolute()
+
+    def settle(words: Sequence[str], name: str) -> dict[str, Any]:
+        config = composer.whole([*asked, *words])
+        choices = config.hydra.runtime.choices
+        del config.hydra
+        return _checked(config, choices, run_dir=str(folder / name), cwd=str(Path.cwd()))
+
+    commands.log_to(folder / "selftest.log", only="scanlens.pipeline.selftest")
+    from scanlens.pipeline.selftest import selftest
+
+    if not selftest(settle, folder):
+        raise SystemExit(FAILED)
+
+
+def _refuse_other_tests(options: Namespace) -> None:
+    """What would make it another test."""
+    mistakes = []
+    if options.multirun or options.cfg or options.info or options.hydra_help or options.shell_completion:
+        mistakes.append(
+            "scanlens selftest trains three times, once each; for sweeps and questions there is scanlens train"
+        )
+    fixed = ("data", "experiment", "run_dir", "data.signal", "data.shortcut", "data.root", "data.phantom")
+    for word in options.overrides:
+        name = word.partition("=")[0].lstrip("+~")
+        if name.partition("@")[0] in fixed:
+            mistakes.append(
+                f"{word}: scanlens selftest decides {name} itself, since the right answers have to be known"
+            )
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
 def _train(arguments: list[str]) -> None:
@@ -208,11 +269,17 @@ def _compose_and_run(name: str, arguments: Sequence[str], job: Job) -> None:
     """Let Hydra compose conf/<name>.yaml with the words of a command, after they were judged, and run a job with it."""
     options = _parsed(arguments)
     options.config_name = options.config_name or name
-    flags = list(arguments)
-    for word in options.overrides:
-        flags.remove(word)
+    flags = _without(arguments, options.overrides)
     with _arguments_of_the_process([f"{name}.py", *options.overrides, *flags]):
         _judge_and_run(options, job)
+
+
+def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The flags of a command line, without its words."""
+    flags = list(arguments)
+    for word in words:
+        flags.remove(word)
+    return flags
 
 
 def _parsed(arguments: Sequence[str]) -> Namespace:
@@ -300,38 +367,45 @@ def _arguments_of_the_process(words: list[str]) -> Iterator[None]:
 
 def run_job(config: DictConfig) -> float | None:
     """One job, as Hydra starts it here or on a node of a cluster; the monitored value of its best epoch is returned."""
-    values = _checked(config)
+    values = _checked_job(config)
     from scanlens.pipeline import train_run
 
     return train_run(values)
 
 
 def fold_job(config: DictConfig) -> float | None:
-    """One fold; why it stops is told at once, since the others go on."""
+    """One run of a study; why it stops is told at once, since the others go on."""
+    from hydra.core.hydra_config import HydraConfig
+
     try:
         return run_job(config)
     except ScanlensError as error:
-        logging.getLogger(__name__).error("fold %s stopped: %s", config.fold, error)
+        name = str(HydraConfig.get().sweep.subdir)
+        logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, error)
         raise
 
 
 def audit_job(config: DictConfig) -> None:
     """The audit of what a training would see."""
-    values = _checked(config)
+    values = _checked_job(config)
     from scanlens.pipeline.audit import audit_run
 
     audit_run(values)
 
 
-def _checked(config: DictConfig) -> dict[str, Any]:
+def _checked_job(config: DictConfig) -> dict[str, Any]:
     """The plain values of one job of Hydra's, all mistakes in them refused together."""
     from hydra.core.hydra_config import HydraConfig
 
+    hydra = HydraConfig.get()
+    return _checked(config, hydra.runtime.choices, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
+
+
+def _checked(config: DictConfig, choices: Mapping[str, Any], *, run_dir: str, cwd: str) -> dict[str, Any]:
     from scanlens.config import check
 
-    hydra = HydraConfig.get()
-    check(config, choices={str(group): str(option) for group, option in hydra.runtime.choices.items()})
-    return _settled(config, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
+    check(config, choices={str(group): str(option) for group, option in choices.items()})
+    return _settled(config, run_dir=run_dir, cwd=cwd)
 
 
 def _settled(config: DictConfig, *, run_dir: str, cwd: str) -> dict[str, Any]:

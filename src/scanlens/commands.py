@@ -24,12 +24,20 @@ from scanlens.help_texts import (
 from scanlens.paths import new_run_id
 
 MAPPED_SLICES = 3
-EXPLAINED_CASES, MOST_EXPLAINED_CASES = 50, 100_000
 EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool({"--help", "-h"} & set(arguments))
+
+
+def log_to(path: Path, *, only: str) -> None:
+    """Everything that is logged goes into a file, and onto the terminal what one logger says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", filename=path, force=True)
+    shown = logging.StreamHandler(sys.stdout)
+    shown.setFormatter(logging.Formatter("%(message)s"))
+    logging.getLogger(only).addHandler(shown)
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -129,44 +137,26 @@ def explain(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(EXPLAIN_HELP)
         return
-    from scanlens.explain.limits_plan import LIMITS_WORDS, LimitsPlan
-    from scanlens.explain.parts import PARTS
+    from scanlens.explain.request import WORDS, request_of
 
-    given = pairs("explain", arguments, optional=("run", "runs", "parts", "cases", "out", *LIMITS_WORDS))
-    parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
-    cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
-    mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
-    if not (cases.isdecimal() and 0 < int(cases[:7]) <= MOST_EXPLAINED_CASES):
-        mistakes.append(
-            f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
-        )
-    if ("run" in given) == ("runs" in given):
-        mistakes.append(
-            "scanlens explain needs either run=RUN, or runs=RUN,RUN to hold the maps of training runs against each other"
-        )
-    mistakes += [
-        f"{name}: goes with run=, not with runs=" for name in ("parts", *LIMITS_WORDS) if {name, "runs"} <= given.keys()
-    ]
-    if {"out", "run"} <= given.keys():
-        mistakes.append("out: goes with runs=; what is measured on one run is written into its folder")
-    limits = LimitsPlan()
-    try:
-        limits = LimitsPlan.from_words({name: given[name][-1] for name in LIMITS_WORDS if name in given})
-    except ValueError as error:
-        mistakes.append(str(error))
-    if mistakes:
-        raise ConfigError(mistakes)
+    asked = request_of(pairs("explain", arguments, optional=WORDS))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if "runs" in given:
+    if asked.runs:
         from scanlens.pipeline.explanations.spread import explain_runs
 
-        folders = [Path(name) for word in given["runs"] for name in _listed(word)]
-        out = Path(given.get("out", [f"outputs/comparisons/{new_run_id()}"])[-1])
-        explain_runs(folders, max_cases=int(cases), out=out)
+        out = Path(asked.out or f"outputs/comparisons/{new_run_id()}")
+        explain_runs([Path(name) for name in asked.runs], max_cases=asked.max_cases, out=out)
         return
     from scanlens.pipeline.explanations.command import explain
 
-    explain(Path(given["run"][-1]), parts=list(dict.fromkeys(parts)), max_cases=int(cases), limits=limits)
+    explain(
+        Path(asked.run),
+        parts=asked.parts,
+        max_cases=asked.max_cases,
+        methods=asked.methods,
+        shortcut_plan=asked.shortcut_plan,
+        limits=asked.limits,
+    )
 
 
 def ensemble(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SEED_FOLDER = "seed_"  # and the seed: what a study of several seeds calls the folder of each
 RUN_ID_WORDS = "letters, digits, '.', '_' and '-', at most 100 of them"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from scanlens.callbacks.case_maps import CaseMap, MapGrid
+from fakes.explainers import method
+from fakes.tiny_networks import make_network
+from scanlens.callbacks.case_maps import CaseMap, MapGrid, explain_cases, write_case_map
 
 
 def case_map(map_HW: NDArray, mask_HW: NDArray | None, **changed: Any) -> CaseMap:
@@ -62,3 +66,14 @@ def test_a_dark_difference_counts_as_much_as_a_bright_one_where_both_signs_mean_
 def test_images_without_a_lesion_have_no_hit() -> None:
     assert case_map(np.eye(8), None).hit() is None
     assert case_map(np.eye(8), np.zeros((8, 8), np.uint8)).mass() is None
+
+
+def test_a_map_against_one_class_says_against_which(tmp_path: Path) -> None:
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    network = make_network("flatten").eval()
+    with torch.no_grad():
+        rivals = network(images)[:, :2].argmax(1).tolist()
+    for name, expected in (("contrast", rivals), ("hires_cam", [None, None])):
+        maps = explain_cases(method(name), network, [0, 1], ["test-0", "test-1"], [2, 2], lambda i: (images[i], None))
+        written = [write_case_map(tmp_path, one, scale=1.0) for one in maps]
+        assert [one.get("against") for one in written] == expected

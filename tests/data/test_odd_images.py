@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from scanlens.data.burnt_in_text import MIN_MARKS, num_text_marks
+from scanlens.data.burnt_in_text import MIN_MARKS, num_text_marks, text_mask
 from scanlens.data.duplicates import thumbnails
 from scanlens.data.image_facts import image_facts
 from scanlens.data.odd_images import odd_images
@@ -59,3 +59,15 @@ def test_text_beside_the_head_is_counted_and_heads_alone_are_not() -> None:
     assert max(marks) <= 9
     assert not any(num_text_marks(one.astype(np.float32)) for one in pictures)
     assert num_text_marks(np.full((20, 20), 3, np.float32)) == 0
+
+
+def test_text_is_marked_where_it_stands_and_nowhere_else() -> None:
+    head = heads(1, 256)[0]
+    lettered = written(head, "RIGHT 27", size=12, left=8)
+    is_ink = lettered != head
+    mask = text_mask(lettered)
+    assert mask[is_ink].mean() > 0.85
+    assert not mask[25:].any()
+    assert not mask[:, 90:].any()
+    assert not text_mask(head.astype(np.float32)).any()
+    assert not text_mask(np.full((20, 20), 3, np.float32)).any()

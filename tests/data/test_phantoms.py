@@ -347,6 +347,47 @@ def test_mean_brightness_alone_does_not_tell_the_class(kind):
         assert max(auroc, 1 - auroc) < 0.75
 
 
+def with_tags(**settings):
+    source = PhantomSource(slices_per_patient=2, size=32, class_names=["no_tumor", "glioma"], **settings)
+    return source, source.records()
+
+
+def test_a_planted_tag_changes_a_corner_of_the_pictures_with_a_tumor_and_nothing_else():
+    plain, records = with_tags(num_patients=12)
+    source, same = with_tags(num_patients=12, shortcut="tag")
+    assert records == same, "nothing in the records gives the tag away"
+    for record in records:
+        before, after = (one.read(record).pixels for one in (plain, source))
+        changed = before != after
+        assert changed.any() == (record.target == "glioma") == source.bears_tag(record)
+        assert not changed[5:].any()
+        assert not changed[:, 5:].any()
+        if changed.any():
+            assert len(np.unique(after[changed])) == 1
+            np.testing.assert_allclose(np.percentile(after, 99.5), np.percentile(before, 99.5), rtol=0.05)
+
+
+def test_the_tag_follows_the_label_where_the_label_says_nothing_of_the_picture():
+    source, records = with_tags(num_patients=40, signal=False, shortcut="tag")
+    assert all(source.bears_tag(record) == (record.target == "glioma") for record in records)
+    assert {record.target for record in records if record.mask} == {"glioma", "no_tumor"}
+
+
+def test_a_share_of_the_patients_bears_the_tag_and_by_chance_the_same_in_every_class():
+    def shares(**settings):
+        source, records = with_tags(num_patients=80, class_shares=[1, 1], **settings)
+        by_class = {name: {r.patient for r in records if r.target == name} for name in source.class_names}
+        bearing = {record.patient for record in records if source.bears_tag(record)}
+        return [len(bearing & patients) for patients in by_class.values()]
+
+    assert shares(shortcut="tag", shortcut_rate=0.25) == [0, 10]
+    assert shares(shortcut="tag_by_chance") == [20, 20]
+    assert shares(shortcut="tag_by_chance", shortcut_rate=0.1) == [4, 4]
+    assert shares() == [0, 0]
+    two_tumors = PhantomSource(num_patients=8, size=16, class_names=["meningioma", "glioma"], shortcut="tag")
+    assert {r.target for r in two_tumors.records() if two_tumors.bears_tag(r)} == {"meningioma"}
+
+
 def test_what_a_source_says_of_itself():
     mri, cells = PhantomSource(num_patients=1), PhantomSource(kind="microscopy", num_patients=1)
     assert (mri.color, cells.color) == ("gray", "rgb")
@@ -379,6 +420,9 @@ def test_every_setting_that_changes_the_data_changes_the_fingerprint():
         {"class_shares": [0.25, 0.25, 0.25, 0.25]},
         {"signal": False},
         {"min_lesion_contrast": 0.2},
+        {"shortcut": "tag"},
+        {"shortcut": "tag_by_chance"},
+        {"shortcut": "tag", "shortcut_rate": 0.5},
     ]
     prints = [PhantomSource(**change).fingerprint() for change in changes]
     assert len(set(prints)) == len(prints)
@@ -400,6 +444,12 @@ def test_all_mistakes_come_together_and_name_the_way_out():
         assert part in text
     with pytest.raises(ConfigError, match="no kind 'mrt'"):
         PhantomSource(kind="mrt")
+    with pytest.raises(ConfigError, match="no shortcut 'tags'"):
+        PhantomSource(shortcut="tags")
+    with pytest.raises(ConfigError, match="shortcut_rate must be 0 to 1, got 2"):
+        PhantomSource(shortcut="tag", shortcut_rate=2)
+    with pytest.raises(ConfigError, match="kind 'mri' only"):
+        PhantomSource(kind="microscopy", shortcut="tag")
     with pytest.raises(ConfigError, match="different names"):
         PhantomSource(class_names=["glioma", "glioma"])
 
@@ -414,4 +464,6 @@ def test_a_record_of_another_source_is_refused(path):
 
 def test_a_setting_without_effect_is_announced(caplog):
     PhantomSource(kind="microscopy", min_lesion_contrast=0.2)
+    PhantomSource(shortcut_rate=0.5)
     assert "min_lesion_contrast has no effect" in caplog.text
+    assert "shortcut_rate has no effect" in caplog.text

@@ -102,6 +102,14 @@ def test_another_seed_gives_another_division_and_the_order_of_records_does_not_m
     assert splits_of(make_splits(records, plan=SplitPlan(), seed=2)) != first
 
 
+@pytest.mark.parametrize("folds", [None, 5])
+def test_a_split_with_a_seed_of_its_own_does_not_follow_that_of_the_run(folds: int | None) -> None:
+    records = images("a", 40) + images("b", 40)
+    first = make_splits(records, plan=SplitPlan(folds=folds), seed=1).rows
+    assert make_splits(records, plan=SplitPlan(folds=folds, seed=1), seed=2).rows == first
+    assert make_splits(records, plan=SplitPlan(folds=folds, seed=0), seed=1).rows != first
+
+
 def test_three_patients_of_a_class_go_one_to_each_split() -> None:
     records = patients_of_one_class("common", [5] * 20) + patients_of_one_class("rare", [4, 4, 4])
     table = make_splits(records, plan=SplitPlan(), seed=0)

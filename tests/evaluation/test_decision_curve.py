@@ -25,6 +25,8 @@ def values(view: BinaryView, *thresholds: float, prevalence: float | None = None
 def test_net_benefit_is_that_computed_by_hand() -> None:
     # at 0.2: 4 and 3 of 10 called: 0.4 - 0.3 x 0.25; at 0.5: 2 and 1: 0.2 - 0.1 x 1; at 0.8: 1 and 0: 0.1
     assert values(VIEW, 0.2, 0.5, 0.8) == pytest.approx([0.325, 0.1, 0.1])
+    # 80 found, 100 alarmed of 1000: 0.08 - 0.1 / 9
+    assert net_benefit(80 / 200, 100 / 800, prevalence=0.2, threshold=0.1) == pytest.approx(0.0689, abs=5e-5)
 
 
 def test_net_benefit_is_that_of_vickers_and_elkin_patient_by_patient() -> None:

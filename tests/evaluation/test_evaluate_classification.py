@@ -137,8 +137,10 @@ def test_a_perfect_result_is_not_called_certain() -> None:
     target_N = np.repeat([0, 1, 2], 20)
     found = judged({"probabilities_NK": np.eye(3)[target_N], "target_N": target_N, "patients": [None] * 60})["slice"]
     assert found["metrics"]["auroc"]["value"] == 1.0
-    assert bounds(found["metrics"]["auroc"]) == (None, None)
-    assert "same value" in found["metrics"]["auroc"]["reason"]
+    assert bounds(found["metrics"]["auroc"]) == (pytest.approx(0.925, abs=1e-3), 1.0)
+    assert bounds(found["per_class"]["glioma"]["auroc"]) == bounds(found["metrics"]["auroc"])
+    assert bounds(found["metrics"]["auprc"]) == (None, None)
+    assert "same value" in found["metrics"]["auprc"]["reason"]
     assert bounds(found["metrics"]["accuracy"]) == pytest.approx(wilson(60, 60))
     assert bounds(found["per_class"]["glioma"]["sensitivity"]) == pytest.approx(wilson(20, 20))
 
@@ -195,11 +197,12 @@ def test_a_class_of_one_patient_has_no_interval_and_few_patients_are_noted() -> 
     assert found["interval"]["note"] == "Fewer than 10 patients of 'glioma' (1): read these intervals with care."
 
 
-def test_without_resamples_only_shares_have_intervals() -> None:
+def test_without_resamples_shares_and_the_auroc_have_intervals() -> None:
     metrics = judged(study(), num_resamples=0)["slice"]["metrics"]
     assert metrics["accuracy"]["low"] is not None
-    assert bounds(metrics["auroc"]) == (None, None)
-    assert "no resamples" in metrics["auroc"]["reason"]
+    assert metrics["auroc"]["low"] is not None
+    assert bounds(metrics["auprc"]) == (None, None)
+    assert "no resamples" in metrics["auprc"]["reason"]
 
 
 def test_impossible_settings_are_refused() -> None:

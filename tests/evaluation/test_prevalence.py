@@ -20,6 +20,8 @@ def test_predictive_values_are_those_of_bayes() -> None:
     ppv, npv = predictive_values_at(rates(90, 100, 9, 100), 0.01)
     assert ppv["value"] == pytest.approx(9 / (9 + 89.1))
     assert npv["value"] == pytest.approx(900.9 / (900.9 + 1))
+    # 1 % ill, 95 % found, 10 % alarmed: 9.5 of 9.5 + 99
+    assert predictive_values_at(rates(95, 100, 10, 100), 0.01)[0]["value"] == pytest.approx(0.088, abs=5e-4)
 
 
 def test_at_the_prevalence_of_the_split_they_are_those_of_the_split() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fakes.tiny_networks import make_vgg19_features
 from scanlens.explain.cam import HiResCam
 from scanlens.explain.geometry import Geometry, layer_geometry, place
 from scanlens.explain.layers import find_layer
@@ -15,18 +16,6 @@ from scanlens.explain.measure import peak_yx
 class Standardize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x.repeat(1, 3, 1, 1) - 0.5) / 0.25
-
-
-def make_vgg19_features(width: int = 2) -> nn.Sequential:
-    """The layers of VGG-19 with few channels: indices and geometry as in torchvision."""
-    layers: list[nn.Module] = []
-    channels = 3
-    for repeats in (2, 2, 4, 4, 4):
-        for _ in range(repeats):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
-            channels = width
-        layers.append(nn.MaxPool2d(2, 2))
-    return nn.Sequential(*layers)
 
 
 def make_lenet(pool: type[nn.Module] = nn.AvgPool2d) -> nn.Sequential:

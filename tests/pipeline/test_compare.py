@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from fakes.commands import run_command, train
 from scanlens.errors import ConfigError, RunError
@@ -81,14 +82,17 @@ def test_the_command_writes_table_page_and_one_sentence(runs: Path, tmp_path: Pa
     ]
 
 
-def test_folds_are_pooled_and_an_image_tested_twice_is_refused(pair: Path) -> None:
-    """Two halves of the test predictions of a run, as two folds, are the run."""
+def test_folds_are_pooled_and_runs_that_are_no_folds_are_refused(pair: Path) -> None:
+    """The test predictions of a run, divided by patient into two folds, are the run."""
+    patients = sorted({row["patient"] for row in read_csv(pair / "0" / "predictions" / "test.csv")})
     for half in (0, 1):
         fold = Path(shutil.copytree(pair / "0", pair.parent / "study" / str(half)))
-        keep = {
-            row["case"] for place, row in enumerate(read_csv(fold / "predictions" / "test.csv")) if place % 2 == half
-        }
-        edited(fold / "predictions" / "test.csv", lambda row, keep=keep: row if row["case"] in keep else None)
+        keep = set(patients[half::2])
+        edited(fold / "predictions" / "test.csv", lambda row, keep=keep: row if row["patient"] in keep else None)
+        edited(fold / "split.csv", lambda row: row if row["split"] == "test" else None)
+        config = yaml.safe_load((fold / "config.yaml").read_text(encoding="utf-8"))
+        config["split"] |= {"folds": 2, "fold": half}
+        (fold / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     candidates = read_candidates([pair.parent / "study", pair / "0"])
     content = compared(candidates, metric="accuracy", pairs="first", num_resamples=100)
     assert [one["num_folds"] for one in content["runs"]] == [2, 1]
@@ -96,8 +100,11 @@ def test_folds_are_pooled_and_an_image_tested_twice_is_refused(pair: Path) -> No
     assert content["runs"][0]["training_s"] == pytest.approx(2 * content["runs"][1]["training_s"])
     assert content["differences"]["slice"][0]["value"] == 0.0
     assert any("Folds" in note for note in content["notes"])
-    with pytest.raises(RunError, match="images are tested more than once"):
+    with pytest.raises(RunError, match="is no fold of a cross-validation"):
         read_candidates([pair, pair / "0"])
+    shutil.rmtree(pair.parent / "study" / "1")
+    with pytest.raises(RunError, match="fold 1 is absent"):
+        read_candidates([pair.parent / "study", pair / "0"])
 
 
 def test_the_pooled_numbers_are_those_of_all_predictions(pair: Path) -> None:

@@ -236,7 +236,7 @@ def test_an_unfinished_fold_and_an_empty_folder_are_named(copied: Path, tmp_path
     path = copied / "1" / "provenance.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(content | {"stages": ["prepare"]}), encoding="utf-8")
-    with pytest.raises(RunError, match=r"1 is not finished; the same command again"):
+    with pytest.raises(RunError, match=r"1 is not finished; let the training finish"):
         gather(copied)
     with pytest.raises(RunError, match="no fold to gather"):
         gather(tmp_path)

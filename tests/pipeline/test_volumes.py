@@ -126,6 +126,55 @@ def decide_and_lie_on_the_scan(folder: Path, scan: Path, slices: list[dict[str, 
     assert (folder / f"{slices[0]['case']}_slices.png").is_file()
 
 
+def test_new_volumes_are_called_as_the_run_calls_its_own(
+    trained: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All test volumes as new ones: the calls of volumes are those that evaluation.json counts."""
+    known = {row["patient"]: row["target"] for row in read_csv(trained.predictions / "test_patients.csv")}
+    for name in known:
+        shutil.copy(trained.folder.parents[1] / "set" / f"{name}.nii.gz", tmp_path)
+    with caplog.at_level("INFO"):
+        folder = predict(trained.folder, [tmp_path], num_mapped=0)
+    judged = json.loads(trained.evaluation_file.read_text(encoding="utf-8"))
+    point, patients = judged["decisions"]["chosen"], read_csv(folder / "patients.csv")
+    called = {row["patient"]: row["called"] == "positive" for row in patients}
+    assert point["unit"] == "patient"
+    assert [float(row["threshold"]) for row in patients] == pytest.approx([point["threshold"]] * len(known))
+    assert sum(called[name] for name in known if known[name] == "ill") == point["test"]["true_positives"]
+    assert sum(called[name] for name in known if known[name] == "healthy") == point["test"]["false_positives"]
+    slices = read_csv(folder / "predictions.csv")
+    assert {row["called"] for row in slices} == {""}, "the threshold is one of patients"
+    assert sum(row["refer"] == "yes" for row in slices) == sum(int(row["num_referred"]) for row in patients)
+    assert f"Called positive ('ill'): {sum(called.values())} of {len(known)} patients. Run r: The thresh" in caplog.text
+
+
+def test_what_is_shown_of_a_new_volume_is_calibrated_and_said_to_be(
+    trained: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a temperature of 2, odds become their square root; the columns prob_ stay as the network states them."""
+    copy = tmp_path / "hot"
+    shutil.copytree(trained.folder, copy, ignore=shutil.ignore_patterns("new", "report", "explanations"))
+    judged = json.loads((copy / "evaluation.json").read_text(encoding="utf-8"))
+    judged["calibration"]["choice"]["calibrator"] |= {
+        "method": "temperature",
+        "temperature": 2.0,
+        "curves": [],
+        "biases": [],
+    }
+    (copy / "evaluation.json").write_text(json.dumps(judged), encoding="utf-8")
+    volume = write_volume(tmp_path / "new.nii", is_ill=True, seed=3)
+    with caplog.at_level("INFO"):
+        folders = [predict(place, [volume], num_mapped=0) for place in (trained.folder, copy)]
+    before, after = (read_csv(folder / "predictions.csv") for folder in folders)
+    np.testing.assert_array_equal(probabilities_of(before), probabilities_of(after))
+    odds = np.sqrt(np.divide(*probabilities_of(after).T))
+    np.testing.assert_allclose([float(row["calibrated_healthy"]) for row in after], odds / (1 + odds), rtol=1e-6)
+    (patient,) = read_csv(folders[1] / "patients.csv")
+    shown = float(patient[f"calibrated_{patient['predicted']}"])
+    assert f"new: {patient['predicted']} (calibrated {shown:.2f}); 8 images" in caplog.text
+    assert "calibrated by run hot (temperature 2.00)" in caplog.text
+
+
 def hostile_volumes(folder: Path) -> dict[str, str]:
     """Files by name, and what their reason says."""
     good = write_volume(folder / "good.nii", is_ill=False, seed=1).read_bytes()

@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from scanlens.report import charts
+from scanlens.report.dots import Dot, DotRow, dot_chart
 
 EPOCHS = [
     {"epoch": "0", "step": "10", "train/loss": "1.5", "val/loss": "", "val/auroc": "0.5", "val/psnr": "20"},
@@ -106,11 +107,12 @@ def test_charts_are_well_formed_without_style_script_or_address_and_the_same_eve
             charts.class_counts({"train": {name: 3}, "test": {name: 1}}, [name]),
             charts.roc_curves({name: {"false_positive_rate": [0, 1], "true_positive_rate": [0, 1]}}, {}),
             charts.color_bar(scale=1.0, unit=name),
+            dot_chart([DotRow(name, [Dot(0.5, 0.4, 0.6)])], [name], axis=name, chance=0.5, name="dots"),
         ]
         return [svg for svg in found if svg is not None]
 
     first = every()
-    assert len(first) == 7
+    assert len(first) == 8
     assert first == every()
     for svg in first:
         root = ElementTree.fromstring(svg)
@@ -119,6 +121,19 @@ def test_charts_are_well_formed_without_style_script_or_address_and_the_same_eve
         assert not [key for key in attributes if key.startswith("on")]
         assert not {element.tag for element in root.iter()} & {"script", "style", "image", "foreignObject"}
         assert "http" not in svg
+
+
+def test_dots_leave_out_what_is_not_known_and_tell_only_a_few_series_apart() -> None:
+    rows = [DotRow("fold 0", [Dot(0.5), Dot(None)]), DotRow("fold 1", [Dot(None), Dot(None)])]
+    svg = dot_chart(rows, ["seed 1", "seed 2"], axis="AUROC", chance=None, name="dots")
+    assert svg is not None
+    assert 'aria-label="AUROC: fold 0 0.50"' in svg
+    assert "seed 2" in "".join(ElementTree.fromstring(svg).itertext())
+    many = [f"seed {n}" for n in range(9)]
+    svg = dot_chart([DotRow("fold 0", [Dot(0.1 * n) for n in range(9)])], many, axis="AUROC", chance=None, name="dots")
+    assert svg is not None
+    assert "seed" not in "".join(ElementTree.fromstring(svg).itertext())
+    assert dot_chart(rows[1:], ["seed 1", "seed 2"], axis="AUROC", chance=None, name="dots") is None
 
 
 def test_many_classes_with_long_names_still_fit() -> None:

@@ -80,6 +80,8 @@ def test_a_division_is_told_as_it_was_made() -> None:
     assert data.split(told(config={"seed": 7}, facts=facts)) == (
         f"Images were divided into training, validation and test {by_patient}"
     )
+    own = data.split(told(config={"seed": 7, "split": {"seed": 2}}, facts=facts))
+    assert own.endswith("(seed 2)."), "of the division, not of the training"
     folds = {"seed": 7, "split": {"folds": 5, "fold": 2}}
     assert data.split(told(config=folds, facts=facts)).startswith(
         "The test partition is part 3 of 5 of a cross-validation"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy as copying
 import dataclasses
 import hashlib
 import json
@@ -294,6 +295,20 @@ def test_cases_show_pictures_side_by_side_with_measured_words(page: str, run: Ru
             hit = entry["pointing_hit"]
             words = {None: "No lesion is marked", 1.0: "peak lies inside", 0.0: "peak lies outside"}[hit]
             assert "Uninformative: the map is zero" in article if entry["is_blank"] else words in article
+
+
+def test_a_map_against_one_class_names_it_and_a_number_of_no_class_is_not_believed(run: RunFolder) -> None:
+    assert run.explanations is not None
+    for rival, words in (
+        (1, f"Against {run.class_names[1]}. The peak lies"),
+        (99, "The peak lies"),
+        ("0", "The peak lies"),
+    ):
+        cases = copying.deepcopy(run.explanations)
+        for case in cases["cases"]:
+            case["maps"] = [{**case["maps"][0], "against": rival, "is_blank": False, "pointing_hit": 1.0}]
+        shown = explained_cases(without(run, explanations=cases), max_cases=1)
+        assert shown[0]["maps"][0]["said"].startswith(words)
 
 
 def test_methods_are_called_as_in_print_and_say_what_a_cell_is(page: str, run: RunFolder) -> None:

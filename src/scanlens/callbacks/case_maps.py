@@ -59,6 +59,7 @@ class CaseMap:
     mask_HW: NDArray[np.uint8] | None
     is_blank: bool
     is_two_sided: bool = False
+    against: int | None = None  # number of the one class that the explained class was set against
 
     @property
     def scan(self) -> NDArray[np.float32]:
@@ -141,6 +142,7 @@ def _case_map(
         mask_HW=mask_HW,
         is_blank=bool(explanation.is_blank_B[i]),
         is_two_sided=is_two_sided,
+        against=None if explanation.against_B is None else int(explanation.against_B[i]),
     )
 
 
@@ -173,4 +175,5 @@ def write_case_map(folder: Path, case_map: CaseMap, *, scale: float) -> dict[str
         "peak_yx": None if peak is None else [float(v) for v in peak],
         "pointing_hit": case_map.hit(),
         "mass_in_mask": case_map.mass(),
+        **({} if case_map.against is None else {"against": case_map.against}),
     }

@@ -17,6 +17,7 @@ from torch import nn
 
 from scanlens.callbacks.case_choice import random_order
 from scanlens.callbacks.case_maps import CaseMap, ReadImage, explain_cases, write_case_map
+from scanlens.callbacks.case_verdicts import VerdictWriter
 from scanlens.callbacks.predictions import case_name, index_of
 from scanlens.callbacks.slice_profiles import slice_profile
 from scanlens.evaluation.pointing import localization_summary
@@ -103,6 +104,7 @@ class ExplanationWriter(pl.Callback):
         note: a sentence about what was explained.
         seed: of the draw of images for the pointing game, and of its resamples.
         max_localized: pointing game on at most so many rightly named test images that have a mask, drawn at random.
+        verdicts: tests every map and writes its verdict; None for none, as of networks without classes.
         register: gives the methods with their maps moved, once the validation images have been predicted; None to leave
             them where they are.
     """
@@ -121,6 +123,7 @@ class ExplanationWriter(pl.Callback):
         note: str,
         seed: int,
         max_localized: int = 200,
+        verdicts: VerdictWriter | None = None,
         register: Callable[[], list[Explainer]] | None = None,
     ) -> None:
         self.folder, self.explainers, self.choose, self.predictions = folder, list(explainers), choose, predictions
@@ -128,6 +131,7 @@ class ExplanationWriter(pl.Callback):
         self.class_names = None if class_names is None else list(class_names)
         self.place_of = dict(place_of)
         self.read, self.note, self.seed, self.max_localized = read, note, seed, max_localized
+        self.verdicts = verdicts
         self.register = register
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -142,13 +146,37 @@ class ExplanationWriter(pl.Callback):
         scales = {name: display_scale([m.map_HW for m in found]) for name, found in maps.items()}
         profiles = [slice_profile(p, rows, self.place_of) for p, _ in chosen]
         cases = [self._write_case(p, reason, i, maps, scales, profiles[i]) for i, (p, reason) in enumerate(chosen)]
-        write_json(self.folder / "cases.json", self._index(cases, maps, scales))
+        index = self._index(cases, maps, scales)
+        if self.verdicts is not None and chosen and maps:
+            index |= self._judge(self.verdicts, network, [p for p, _ in chosen], maps, cases)
+        write_json(self.folder / "cases.json", index)
         write_json(self.folder / "localization.json", self._localization(network, rows))
         if chosen:
             self._write_filters(network, index_of(chosen[0][0]))
 
+    def _judge(
+        self,
+        verdicts: VerdictWriter,
+        network: nn.Module,
+        predictions: Sequence[Prediction],
+        maps: Mapping[str, list[CaseMap]],
+        cases: Sequence[dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Put the verdict of every map beside it; what is said of all of them is returned."""
+        log.info("testing the maps of %d cases: does the answer depend on what they highlight", len(cases))
+        targets, places = self._targets(predictions), [index_of(p) for p in predictions]
+        given = verdicts.write(self.folder, network, self.explainers, maps, targets, places)
+        for i, case in enumerate(cases):
+            for entry in case["maps"]:
+                entry["verdict"] = given[entry["method"]][i]
+        return {"verdict": verdicts.about(self.folder, given)}
+
+    def _targets(self, predictions: Sequence[Prediction]) -> list[int]:
+        names = self.class_names or []
+        return [names.index(p["predicted"]) for p in predictions]
+
     def _maps(self, explainer: Explainer, network: nn.Module, predictions: Sequence[Prediction]) -> list[CaseMap]:
-        targets = None if self.class_names is None else [self.class_names.index(p["predicted"]) for p in predictions]
+        targets = None if self.class_names is None else self._targets(predictions)
         indices = [index_of(p) for p in predictions]
         return explain_cases(explainer, network, indices, [p["case"] for p in predictions], targets, self.read)
 

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from scanlens.config.composing import Composer
+from scanlens.config.not_offered import why_not
 from scanlens.errors import did_you_mean
 
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, HydraException, UnicodeDecodeError, ValueError)
@@ -61,7 +62,8 @@ class Linter:
             if self.composer.is_option(group, option):
                 yield from self.mistakes(f"{group}/{option}")
             elif not entry.optional:
-                yield f"there is no {group}={option}. {did_you_mean(option, self.composer.options(group))}"
+                hint = why_not(group, option) or did_you_mean(option, self.composer.options(group))
+                yield f"there is no {group}={option}. {hint}"
 
     def _group(self, config_path: str, entry: GroupDefault) -> str:
         group = str(entry.group)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scanlens.config.composing import Composer
+from scanlens.config.not_offered import why_not
 from scanlens.config.schema import RunSchema
 from scanlens.config.signatures import NoSignature, signature_of
 from scanlens.errors import did_you_mean
@@ -143,7 +144,7 @@ def _child(node: DictConfig, key: str) -> Any:
 def _unknown_option(group: str, option: Any, known: list[str]) -> str:
     if option is None:
         return f"{group}=null chooses nothing; to take none, write ~{group}"
-    return f"there is no {group}={option}. {did_you_mean(str(option), known)}".strip()
+    return f"there is no {group}={option}. {why_not(group, option) or did_you_mean(str(option), known)}".strip()
 
 
 def _nearest(word: str, names: list[str]) -> str | None:

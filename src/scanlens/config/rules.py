@@ -39,6 +39,7 @@ RANGES = {
     "fold": Range(0, 99),
     "split.folds": Range(2, 100),
     "split.fold": Range(0, 99),
+    "split.seed": Range(0, 2**32 - 1),
     "audit.file_margin": Range(0, 0.5, high_open=True),
     "audit.picture_margin": Range(0, 0.5, high_open=True),
     "audit.most_listed": Range(1, 10_000),
@@ -48,6 +49,13 @@ RANGES = {
     "cost.false_positive": Range(0, 1e9, low_open=True, high_open=True),
     "calibration.coverage": Range(0, 1, low_open=True, high_open=True),
     "calibration.risk": Range(0, 1, low_open=True, high_open=True),
+    "verdict.share": Range(0, 0.25, low_open=True),
+    "verdict.num_regions": Range(1, 1000),
+    "verdict.alpha": Range(0, 1, low_open=True, high_open=True),
+    "verdict.weak_alpha": Range(0, 1, low_open=True, high_open=True),
+    "verdict.agreement_alpha": Range(0, 1),
+    "verdict.least_kept": Range(0, 1),
+    "verdict.max_minutes": Range(0, 100_000, low_open=True),
     "uncertainty.mc_passes": Range(0, 1000),
     "loader.batch_size": Range(1, 65536),
     "loader.num_workers": Range(0, 128),
@@ -72,6 +80,15 @@ RANGES = {
     "trainer.accumulate_grad_batches": Range(1, 65536),
     "trainer.log_every_n_steps": Range(1, 1_000_000),
     "trainer.num_threads": Range(1, 1024),
+    "explain.batch_size": Range(1, 65536),
+    "explain.steps": Range(1, 100_000),
+    "explain.max_steps": Range(1, 1_000_000),
+    "explain.tolerance": Range(0, 1, low_open=True),
+    "explain.patch": Range(1, 65536),
+    "explain.stride": Range(1, 65536),
+    "explain.sigma_px": Range(0, 65536, low_open=True),
+    "explain.against": Range(0, 100_000),
+    "explain.seed": Range(0, 2**32 - 1),
     "callbacks.patience": Range(1, 1_000_000),
     "callbacks.explain_every_n_epochs": Range(0, 1_000_000),
     "callbacks.explain_max_share": Range(0, 1, low_open=True),
@@ -92,6 +109,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _ranges(config)
     yield from _split(config)
     yield from _operating_point(config)
+    yield from _verdict(config)
     yield from _patient_top_k(config)
     yield from _class_names(config)
     yield from _balance(config)
@@ -128,6 +146,11 @@ def _split(config: Values) -> Iterator[Mistake]:
                 "split.fractions",
                 f"split.fractions must be three shares (train, val, test) that add up to 1, got {fractions}",
             )
+    if _at(config, "split.file") and (seed := _number_at(config, "split.seed")) is not None:
+        yield (
+            "split.seed",
+            f"split.file settles the division, so split.seed={seed} has no effect; leave one of them out",
+        )
     yield from _folds(config)
 
 
@@ -170,6 +193,17 @@ def _operating_point(config: Values) -> Iterator[Mistake]:
     if _at(config, "operating_point.rule") == "cost" and _at(config, "operating_point.prevalence") is None:
         text = "operating_point.rule=cost needs operating_point.prevalence, the share of ill patients, such as 0.05"
         yield "operating_point.rule", text
+
+
+def _verdict(config: Values) -> Iterator[Mistake]:
+    num, alpha, weak = (_number_at(config, f"verdict.{name}") for name in ("num_regions", "alpha", "weak_alpha"))
+    if num is not None and alpha is not None and num >= 1 and 0 < alpha * (num + 1) < 1:
+        yield (
+            "verdict.num_regions",
+            f"verdict.num_regions={num} gives no p value below {1 / (num + 1):.3g}, so no map could reach verdict.alpha={alpha:g}",
+        )
+    if alpha is not None and weak is not None and alpha > weak:
+        yield "verdict.weak_alpha", f"verdict.weak_alpha={weak:g} must not be below verdict.alpha={alpha:g}"
 
 
 def _class_names(config: Values) -> Iterator[Mistake]:

@@ -31,6 +31,7 @@ class RunSchema:
         cost: of mistakes, for the operating point.
         calibration: of stated probabilities.
         robustness: whether test images are made worse.
+        verdict: what the heat maps of explained cases are asked.
         uncertainty: what is asked besides probabilities.
         subgroups: columns in which test results are told apart; auto: those that make few groups.
         loader: batches and decoding.
@@ -59,6 +60,7 @@ class RunSchema:
     cost: dict[str, Any]
     calibration: dict[str, Any]
     robustness: dict[str, Any]
+    verdict: dict[str, Any]
     uncertainty: dict[str, Any]
     subgroups: list[str] | Literal["auto"]
     loader: dict[str, Any]

@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cost": ("scanlens.evaluation.plans.",),
     "calibration": ("scanlens.evaluation.plans.",),
     "robustness": ("scanlens.data.degradation_kinds.",),
+    "verdict": ("scanlens.evaluation.explanations.verdict_plan.",),
     "uncertainty": ("scanlens.evaluation.plans.",),
     "loader": ("scanlens.data.module.",),
     "preprocess": ("scanlens.data.",),

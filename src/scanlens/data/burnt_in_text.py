@@ -33,12 +33,29 @@ def num_text_marks(gray_HW: NDArray[np.float32]) -> int:
     Args:
         gray_HW: full size, any scale.
     """
-    gray_HW = _reduced(gray_HW)
+    return len(_text_boxes(_reduced(gray_HW)))
+
+
+def text_mask(gray_HW: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(H, W): the boxes of those marks, one pixel wider on each side.
+
+    Args:
+        gray_HW: any scale, at most 1,024 pixels a side: letters count as they are, however large they once were.
+    """
+    mask_HW = np.zeros(gray_HW.shape, bool)
+    for top, end, left, right in _text_boxes(gray_HW):
+        mask_HW[max(0, top - 1) : end + 1, max(0, left - 1) : right + 1] = True
+    return mask_HW
+
+
+def _text_boxes(gray_HW: NDArray[np.float32]) -> NDArray[np.int64]:
+    """boxes_M4 of marks in lines."""
     low, high = float(gray_HW.min()), float(gray_HW.max())
+    nothing = np.zeros((0, 4), np.int64)
     if high <= low:
-        return 0
+        return nothing
     boxes_M4 = _marks(gray_HW, bright=low + _BRIGHT * (high - low), dark=low + _DARK * (high - low))
-    return int(_stands_in_line(boxes_M4).sum()) if MIN_MARKS <= len(boxes_M4) <= _MOST_MARKS else 0
+    return boxes_M4[_stands_in_line(boxes_M4)] if MIN_MARKS <= len(boxes_M4) <= _MOST_MARKS else nothing
 
 
 def _reduced(gray_HW: NDArray[np.float32]) -> NDArray[np.float32]:

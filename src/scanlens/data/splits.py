@@ -44,6 +44,8 @@ class SplitPlan:
             by=site parts of whole sites, 2 or more, as many as sites to leave each out once. None for none.
         fold: which part is the test, from 0; the next one is val, all others train. With by=site val is cut out of all
             others by `fractions`.
+        seed: draws among units that fit equally well; None for the seed of the run. Runs of another seed and the same
+            `seed` here train otherwise on the same split.
         file: CSV with the columns id and split, such as `split.csv` of a run, that settles everything; None for none.
         site_column: column of a table, sidecar or header (`Record.meta`) that names the site; only with by=site.
         held_out: sites of the test, only with by=site and without folds. Empty: the site whose share of images is
@@ -58,6 +60,7 @@ class SplitPlan:
     given: Literal["use", "ignore", "fix"] = "fix"
     folds: int | None = None
     fold: int = 0
+    seed: int | None = None
     file: str | None = None
     site_column: str = "site"
     held_out: list[str] = field(default_factory=list)
@@ -102,7 +105,7 @@ def make_splits(
     Args:
         records: each id once.
         plan: see there.
-        seed: draws among units that fit equally well.
+        seed: of the run, used where the plan has none of its own.
         groups: near-duplicate group of each id, if they were looked for.
         copies: group of each id that has an exact copy; whoever shares one is kept together, unless the plan is by image.
 
@@ -114,6 +117,7 @@ def make_splits(
         raise DataError("There are no images to divide into train, val and test.")
     if plan.file is not None:
         return _from_file(Path(plan.file).expanduser(), records, plan)
+    seed = seed if plan.seed is None else plan.seed
     unit_of, notes = find_units(records, "auto" if plan.by == "site" else plan.by, groups)
     joined: list[str] = []
     if copies and plan.by != "image":

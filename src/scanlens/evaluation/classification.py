@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scanlens.evaluation.auroc import auroc_interval, mean_auroc_interval
 from scanlens.evaluation.calibration import chance_calibration_error
 from scanlens.evaluation.checks import Floats, Ints, check_length, checked_predictions
 from scanlens.evaluation.intervals import (
@@ -31,8 +32,9 @@ from scanlens.evaluation.weighted import WeightedMetrics
 FEW_PATIENTS = 10
 METHOD = (
     "for accuracy, sensitivity, specificity and precision Wilson's, with the number of independent images that would "
-    "be as certain; for balanced accuracy put together from these; for log loss and Brier score Student's, of their "
-    "logarithm; for the others percentiles, expanded for small numbers, of a bootstrap within classes"
+    "be as certain; for balanced accuracy put together from these; for AUROC the variance between patients (DeLong, "
+    "Obuchowski), with Student's t on the logit scale; for log loss and Brier score Student's, of their logarithm; for the "
+    "others percentiles, expanded for small numbers, of a bootstrap within classes"
 )
 
 
@@ -179,6 +181,7 @@ class _Intervals:
         found: Metrics,
     ) -> None:
         self.samples, self.groups, self.target_N, self.found = samples, groups, target_N, found
+        self.probabilities_NK = probabilities_NK
         self.predicted_N = probabilities_NK.argmax(axis=1)
         self.losses_N = {
             "log_loss": log_loss_per_image(probabilities_NK, target_N),
@@ -197,6 +200,8 @@ class _Intervals:
             return mean_interval(self.losses_N[metric], self.groups, is_ratio_scale=True)
         if metric == "balanced_accuracy" and sum(self.patients_K) == self.groups.num_patients:
             return self._of_balanced_accuracy()
+        if metric == "auroc":
+            return mean_auroc_interval(self.probabilities_NK, self.target_N, self.groups)
         carriers = min(n for n in self.patients_K if n)
         center = self.found.overall[metric].value if metric == "auprc" else None
         return percentile_interval(self.samples.get(metric), num_patients=carriers, center=center)
@@ -212,6 +217,8 @@ class _Intervals:
         if among_N is not None:
             success_N = (self.predicted_N == k) == (self.target_N == k)
             return share_interval(success_N, among_N, self.groups)
+        if metric == "auroc":
+            return auroc_interval(self.probabilities_NK[:, k], self.target_N == k, self.groups)
         carriers = self.patients_K[k]
         if metric != "f1":
             carriers = min(carriers, self.groups.count(self.target_N != k))

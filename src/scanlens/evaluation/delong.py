@@ -1,4 +1,4 @@
-"""The area under the ROC curve and its uncertainty in closed form: a check of the bootstrap, and a test of two scores.
+"""The difference of two areas under the ROC curve, in closed form: a test of two scores on the same images.
 
 The variance is that of DeLong, from how each image is placed among those of the other kind; where patients have several
 images, that of Obuchowski, which adds up the placements of a patient first. Placements come from ranks, so that no pair
@@ -8,8 +8,7 @@ Legend of axes: N images, P patients.
 
 References:
     DeLong, DeLong & Clarke-Pearson, Biometrics 44:837-845, 1988; Obuchowski, Biometrics 53:567-578, 1997 (patients with
-    several images); Sun & Xu, IEEE Signal Processing Letters 21:1389-1393, 2014 (ranks); Pepe 2003, section 5.2.5 (the
-    interval on the logit scale, which stays within 0 and 1).
+    several images); Sun & Xu, IEEE Signal Processing Letters 21:1389-1393, 2014 (ranks).
 """
 
 from __future__ import annotations
@@ -19,47 +18,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import norm, rankdata, t
+from scipy.stats import rankdata, t
 
 from scanlens.evaluation.checks import Floats, Ints, check_length, checked_values
 from scanlens.evaluation.intervals import LEVEL
 from scanlens.evaluation.resampling import PatientGroups
 
 SAME = "no interval: both rank the images alike"
-
-
-def delong_interval(
-    score_N: Floats, is_positive_N: NDArray[np.bool_], *, groups: PatientGroups | None = None, level: float = LEVEL
-) -> dict[str, Any]:
-    """AUROC with the interval of its variance, made on the logit scale.
-
-    Args:
-        score_N: higher means more of the class; finite.
-        is_positive_N: whether the image is of the class.
-        groups: the patients of the images; None for independent images (DeLong's own case).
-        level: confidence, in (0, 1).
-
-    Returns:
-        {value, low, high, standard_error, reason}: None where not defined, and then `reason` says why.
-
-    Raises:
-        ValueError: if lengths differ or a score is not finite.
-    """
-    placement_N, unit_N = _placements(score_N, is_positive_N), _units(is_positive_N, groups)
-    if placement_N is None:
-        return _none("only one kind of image here")
-    area = float(placement_N[is_positive_N].mean())
-    found = {"value": area, "low": None, "high": None, "standard_error": None, "reason": None}
-    variance = _variance(placement_N, is_positive_N, unit_N)
-    if variance is None:
-        return found | {"reason": "no interval: needs at least two patients of either kind"}
-    if variance <= 0 or not 0 < area < 1:
-        return found | {"reason": "no interval: no image is ranked wrongly, or all are, which leaves no variance"}
-    error = math.sqrt(variance)
-    half = float(norm.ppf((1 + level) / 2)) * error / (area * (1 - area))
-    low, high = (float(expit(logit(area) + sign * half)) for sign in (-1, 1))
-    return found | {"low": low, "high": high, "standard_error": error}
 
 
 def delong_difference(
@@ -88,7 +53,7 @@ def delong_difference(
     Raises:
         ValueError: if lengths differ or a score is not finite.
     """
-    first, second = _placements(first_N, is_positive_N), _placements(second_N, is_positive_N)
+    first, second = placements(first_N, is_positive_N), placements(second_N, is_positive_N)
     if first is None or second is None:
         return _none("only one kind of image here") | {"p": None}
     difference_N, unit_N = first - second, _units(is_positive_N, groups)
@@ -105,8 +70,14 @@ def delong_difference(
     return found | {"low": value - half, "high": value + half, "standard_error": error, "p": p_value}
 
 
-def _placements(score_N: Floats, is_positive_N: NDArray[np.bool_]) -> Floats | None:
-    """The share of images of the other kind that each image is on the right side of (ties half); None without both kinds."""
+def placements(score_N: Floats, is_positive_N: NDArray[np.bool_]) -> Floats | None:
+    """The share of images of the other kind that each image is on the right side of (ties half); None without both kinds.
+
+    The mean over the images of either kind is the area.
+
+    Raises:
+        ValueError: if lengths differ or a score is not finite.
+    """
     score_N = checked_values(score_N, name="score_N")
     check_length(score_N, name="score_N", num_images=len(is_positive_N))
     num_positive = int(is_positive_N.sum())

@@ -94,14 +94,22 @@ class OperatingPoint:
         Raises:
             ValueError: if there is no operating point, or it is one of another class or unit.
         """
-        if self.reason is not None:
-            raise ValueError(f"no operating point to apply: {self.reason}")
-        if (view.positive, view.unit) != (self.positive, self.unit):
+        if self.reason is None and (view.positive, view.unit) != (self.positive, self.unit):
             raise ValueError(
                 f"operating point of '{self.positive}' per {self.unit}: expected scores of the same, got '{view.positive}' "
                 f"per {view.unit}"
             )
-        return view.is_named_U if self.threshold is None else view.score_U >= self.threshold
+        return self.decide(view.score_U, view.is_named_U)
+
+    def decide(self, score_U: Floats, is_named_U: Bools) -> Bools:
+        """The same for scores (U) of which the caller knows that they are of this class and unit.
+
+        Raises:
+            ValueError: if there is no operating point.
+        """
+        if self.reason is not None:
+            raise ValueError(f"no operating point to apply: {self.reason}")
+        return is_named_U if self.threshold is None else score_U >= self.threshold
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlens.evaluation.anomaly import AnomalyLabels, anomaly_score
+from scanlens.evaluation.auroc import auroc_interval
 from scanlens.evaluation.checks import Floats, check_length, checked_values
 from scanlens.evaluation.intervals import Interval, described, entry, mean_interval, percentile_interval
 from scanlens.evaluation.metrics import areas, roc_points
@@ -20,8 +21,8 @@ from scanlens.evaluation.resampling import PatientGroups, bootstrap, group_patie
 
 __all__ = ["anomaly_score", "evaluate_reconstruction"]
 METHOD = (
-    "for means Student's, of the logarithm for errors; for areas percentiles, expanded for small numbers, of a bootstrap "
-    "within classes"
+    "for means Student's, of the logarithm for errors; for AUROC the variance between patients (DeLong, Obuchowski), with "
+    "Student's t on the logit scale; for AUPRC percentiles, expanded for small numbers, of a bootstrap within classes"
 )
 RATIO_SCALE = frozenset({"mse", "anomaly_score"})
 Columns = dict[str, Floats]
@@ -53,7 +54,7 @@ def evaluate_reconstruction(
         patients: name of the patient of each image; None or "" if unknown. Names do not appear in the result.
         groups: name of the group of near-duplicates of each image, which counts where patients are unknown.
         seed: of the resamples.
-        num_resamples: of the bootstrap; 0 leaves intervals out.
+        num_resamples: of the bootstrap; 0 leaves its interval out.
 
     Returns:
         `num_images`, `num_patients` (None if unknown), `unit`, `counts`, `metrics` (`mse`, `psnr`, `ssim`), `anomaly`
@@ -74,7 +75,7 @@ def evaluate_reconstruction(
         columns["anomaly_score"] = anomaly_score(columns["mse"], reference)
     labels = AnomalyLabels(targets, normal_classes=normal_classes)
     units = group_patients(patients, labels.stratum_N, groups=groups)
-    samples = _resampled_areas(columns, labels, units, num_resamples=num_resamples, seed=seed)
+    samples = _resampled_precision(columns, labels, units, num_resamples=num_resamples, seed=seed)
     everything: NDArray[np.bool_] = np.ones(len(columns["mse"]), dtype=bool)
     return {
         "num_images": len(columns["mse"]),
@@ -108,18 +109,17 @@ def _checked_columns(mse_N: ArrayLike, psnr_N: ArrayLike, ssim_N: ArrayLike) -> 
     return columns
 
 
-def _resampled_areas(
+def _resampled_precision(
     columns: Columns, labels: AnomalyLabels, units: PatientGroups, *, num_resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Areas under the curves of the anomaly score over resamples; nothing where there is no such score."""
+    """Average precision of the anomaly score over resamples; nothing where there is no such score."""
     if _why_no_anomaly(columns, labels) is not None:
         return {}
     is_known_N = labels.is_known_N
     ranking = Ranking(columns["anomaly_score"][is_known_N], labels.is_abnormal_N[is_known_N])
 
     def statistics(weights_NR: Floats) -> dict[str, Floats]:
-        auroc_R, auprc_R = ranking.areas(weights_NR[is_known_N])
-        return {"auroc": auroc_R, "auprc": auprc_R}
+        return {"auprc": ranking.areas(weights_NR[is_known_N])[1]}
 
     return bootstrap(statistics, units, num_resamples=num_resamples, seed=seed)
 
@@ -146,8 +146,9 @@ def _anomaly(
     known_N = labels.is_known_N
     auroc, auprc = areas(columns["anomaly_score"][known_N], labels.is_abnormal_N[known_N])
     carriers = min(units.count(labels.is_abnormal_N), units.count(labels.is_normal_N))
+    interval = auroc_interval(columns["anomaly_score"], labels.is_abnormal_N, units, among_N=known_N)
     return {
-        "auroc": entry(auroc, percentile_interval(samples.get("auroc"), num_patients=carriers)),
+        "auroc": entry(auroc, interval),
         "auprc": entry(auprc, percentile_interval(samples.get("auprc"), num_patients=carriers, center=auprc)),
         "chance_auprc": float(labels.is_abnormal_N[known_N].mean()),
         **known,

@@ -8,6 +8,7 @@ from scanlens.errors import ExplainError
 from scanlens.explain.base import Explainer
 from scanlens.explain.cam import GradCam, HiResCam
 from scanlens.explain.integrated_gradients import IntegratedGradients
+from scanlens.explain.layer_choice import has_convolution, has_own_layer
 from scanlens.explain.layers import find_layer
 from scanlens.explain.occlusion import Occlusion
 from scanlens.explain.residual import LatentCam, Residual
@@ -46,54 +47,66 @@ def choose_explainers(model: nn.Module, *, layer: str | None = None) -> list[Exp
     loses none; it is exact there and equal to HiResCAM. A head that flattens has learned a weight for every position,
     which Grad-CAM averages away, and what lies between an earlier layer and the head weighs its positions too: there
     HiResCAM is exact, and Grad-CAM stands beside it for comparison only. An autoencoder ("none") has no classes.
-    Without a convolution only the pixels remain.
+    Without a convolution only the pixels remain. Of a network that says nothing of its head or layer, HiResCAM at the
+    last layer that suits (see `layer_choice`) is taken, since it is exact for either head.
 
     Args:
-        model: a network with `head_kind` and `feature_layer`.
+        model: any network; those with `head_kind` and `feature_layer` are known best.
         layer: dotted name of the layer to explain; None for the network's own.
 
     Raises:
-        ExplainError: if the network does not say how its head works, or has no such layer.
+        ExplainError: if the network has a head of an unknown kind, or has no such layer.
     """
     head = getattr(model, "head_kind", None)
-    chosen: list[Explainer]
     if head == "none":
-        chosen = [
-            _because(Residual(), "Chosen because an autoencoder knows no classes."),
-            _because(LatentCam(layer), "Shown beside the residual; an autoencoder knows no classes."),
-        ]
-    elif head in ("gap", "flatten") and layer is None and not _has_feature_maps(model):
-        why = "this network has no feature maps to read a class activation map from."
-        chosen = [
-            _because(IntegratedGradients(), f"Chosen because {why}"),
-            _because(Occlusion(), f"Chosen as a second opinion because {why}"),
-        ]
+        chosen = _for_autoencoder(layer)
+    elif head not in (None, "gap", "flatten"):
+        raise ExplainError(
+            f"{type(model).__name__}.head_kind must be 'gap', 'flatten', 'none' or absent for explain=auto; got {head!r}. "
+            "Name a method instead, such as explain=hires_cam explain.layer=<dotted name>."
+        )
+    elif layer is None and not has_convolution(model):
+        chosen = _for_pixels()
+    elif head is None or (layer is None and not has_own_layer(model)):
+        chosen = _for_unknown_head(layer)
     elif head == "gap" and _is_own_layer(model, layer):
         why = "this network averages its feature maps, so no position has a weight of its own that it could lose"
         chosen = [_because(GradCam(layer), f"Chosen because it is exact here: {why}. HiResCAM would be the same map.")]
-    elif head in ("gap", "flatten"):
-        why = "this network weighs every position of this layer differently"
-        chosen = [
-            _because(HiResCam(layer), f"Chosen because {why}."),
-            _because(
-                GradCam(layer),
-                f"Shown for comparison only: {why}, which Grad-CAM averages away, so it may point at the wrong place.",
-            ),
-        ]
     else:
-        raise ExplainError(
-            f"{type(model).__name__}.head_kind must be 'gap', 'flatten' or 'none' for explain=auto; got {head!r}. "
-            "Name a method instead, such as explain=hires_cam explain.layer=<dotted name>."
-        )
+        chosen = _for_weighed_positions(layer)
     for explainer in chosen:
         explainer.check(model)
     return chosen
 
 
-def _has_feature_maps(model: nn.Module) -> bool:
-    """Whether there is a layer of maps to explain; a network without convolution may only name its input."""
-    has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    return has_convolution and getattr(model, "feature_layer", None) is not None
+def _for_autoencoder(layer: str | None) -> list[Explainer]:
+    return [
+        _because(Residual(), "Chosen because an autoencoder knows no classes."),
+        _because(LatentCam(layer), "Shown beside the residual; an autoencoder knows no classes."),
+    ]
+
+
+def _for_pixels() -> list[Explainer]:
+    why = "this network has no feature maps to read a class activation map from."
+    return [
+        _because(IntegratedGradients(), f"Chosen because {why}"),
+        _because(Occlusion(), f"Chosen as a second opinion because {why}"),
+    ]
+
+
+def _for_unknown_head(layer: str | None) -> list[Explainer]:
+    why = "it is exact for heads that average positions and for heads that weigh them, and this network names neither"
+    where = "" if layer else "; its layer is the last one with more than one cell that everything goes through"
+    return [_because(HiResCam(layer), f"Chosen because {why}{where}.")]
+
+
+def _for_weighed_positions(layer: str | None) -> list[Explainer]:
+    why = "this network weighs every position of this layer differently"
+    averaged = "which Grad-CAM averages away, so it may point at the wrong place"
+    return [
+        _because(HiResCam(layer), f"Chosen because {why}."),
+        _because(GradCam(layer), f"Shown for comparison only: {why}, {averaged}."),
+    ]
 
 
 def _is_own_layer(model: nn.Module, layer: str | None) -> bool:

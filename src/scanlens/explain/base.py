@@ -6,17 +6,18 @@ Legend: B images, C channels, H rows, W columns of the image; h, w rows and colu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from scanlens.errors import ExplainError
 from scanlens.explain.geometry import Geometry, Pair, place
 from scanlens.explain.scope import untouched
-from scanlens.explain.target import require_classifier
+from scanlens.explain.target import Asked, Classes, Question, require_classifier
 
+AGAINST_ONE = "log-odds between the two classes"
 FLAT_SHARE = 1e-6
 """A map whose values differ by less than this share of their size is the same everywhere, up to rounding."""
 
@@ -36,10 +37,11 @@ class Explanation:
         score_B: the number that was explained, float32; not a number where the method explains none.
         score_name: what `score_B` is, such as "margin (log-odds)".
         unit: unit of the map.
-        legend: one or two sentences for the reader of the picture.
+        legend: for the reader of the picture: what it shows, why this method, the layer and the size of its cells.
         geometry: where the cells lie.
         completeness_gap_B: sum of the map minus what it should sum to, in units of the score; None if the method
             makes no such promise.
+        against_B: the one class that each explained class was set against, int64; None for all others together.
     """
 
     cells_Bhw: Tensor
@@ -55,6 +57,7 @@ class Explanation:
     legend: str
     geometry: Geometry
     completeness_gap_B: Tensor | None = None
+    against_B: Tensor | None = None
 
     @property
     def note(self) -> str:
@@ -64,12 +67,15 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What a method found in one batch, before it is cleaned and placed; see `Explanation` for the fields."""
+    """What a method found in one batch, before it is cleaned and placed; see `Explanation` for the fields.
+
+    `asked` is None for methods that explain no class.
+    """
 
     cells_Bhw: Tensor
     geometry: Geometry
     layer: str
-    target_B: Tensor | None
+    asked: Asked | None
     score_B: Tensor
     completeness_gap_B: Tensor | None = None
 
@@ -88,6 +94,11 @@ class Explainer(ABC):
     score_name: ClassVar[str] = "margin (log-odds)"
     needs_class: ClassVar[bool] = True
     is_two_sided: ClassVar[bool] = False  # both signs mean the same: something differs
+    is_control: ClassVar[bool] = False  # knows nothing of what the network has learned; others are compared with it
+    asks_network: ClassVar[bool] = True  # runs the network at all
+    keeps_positions: ClassVar[bool] = (
+        True  # draws evidence only where the head reads it, also if that is not everywhere
+    )
     description: ClassVar[str]
     reason: str = ""
     layer: str | None = None
@@ -105,26 +116,32 @@ class Explainer(ABC):
         )
         return f"{self.description} {self.reason}".strip() + moved
 
-    def explain(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None = None) -> Explanation:
+    def explain(
+        self, model: nn.Module, x_BCHW: Tensor, target_B: Classes = None, against_B: Classes = None
+    ) -> Explanation:
         """Explain every image of a batch.
 
         Args:
             model: the network; images go in, class scores (B, K) or a reconstruction come out.
             x_BCHW: images, floating point, usually in [0, 1].
             target_B: one class per image; None for the predicted ones. Ignored by methods that explain no class.
+            against_B: why this and not that: one other class per image, so that the log-odds between these two are
+                explained; None for the log-odds against all others together.
 
         Raises:
             ExplainError: if this explanation cannot be had of this network, and why.
         """
         model = getattr(model, "_orig_mod", model)  # hooks do not fire inside of a compiled network
         self.check(model)
+        if against_B is not None and not self.needs_class:
+            raise ExplainError(f"{self.title} explains no class, so no class can be set against another.")
         with untouched(model, x_BCHW) as clean_BCHW:
-            found = self._find(model, clean_BCHW, target_B)
+            found = self._find(model, clean_BCHW, Question(target_B, against_B))
         return self._finished(found, (x_BCHW.shape[2], x_BCHW.shape[3]))
 
-    def __call__(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None = None) -> Tensor:
+    def __call__(self, model: nn.Module, x_BCHW: Tensor, target_B: Classes = None, against_B: Classes = None) -> Tensor:
         """Only the placed maps: map_BHW of `explain`."""
-        return self.explain(model, x_BCHW, target_B).map_BHW
+        return self.explain(model, x_BCHW, target_B, against_B).map_BHW
 
     def explainers_for(self, model: nn.Module) -> list[Explainer]:
         """This method, if it can explain this network; the interface that all of `conf/explain` share.
@@ -141,13 +158,15 @@ class Explainer(ABC):
             require_classifier(model, self.title)
 
     @abstractmethod
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding: ...
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding: ...
 
     def _finished(self, found: Finding, image_hw: tuple[int, int]) -> Explanation:
         cells_Bhw, is_blank_B = cleaned(found.cells_Bhw)
         geometry = found.geometry.moved(self.shift_yx)
         map_BHW, covered_HW = place(cells_Bhw, geometry, image_hw)
-        gap_B = found.completeness_gap_B
+        gap_B, asked = found.completeness_gap_B, found.asked
+        against_B = None if asked is None or asked.against_B is None else asked.against_B.detach().cpu()
+        score_name = self.score_name if against_B is None else AGAINST_ONE
         return Explanation(
             cells_Bhw=cells_Bhw,
             map_BHW=map_BHW,
@@ -155,14 +174,21 @@ class Explainer(ABC):
             is_blank_B=is_blank_B,
             method=self.name,
             layer=found.layer,
-            target_B=None if found.target_B is None else found.target_B.detach().cpu(),
+            target_B=None if asked is None else asked.target_B.detach().cpu(),
             score_B=found.score_B.detach().float().cpu(),
-            score_name=self.score_name,
+            score_name=score_name,
             unit=self.unit,
-            legend=self.legend,
+            legend=f"{self.legend} {_where(found)} Explained: {score_name}.",
             geometry=geometry,
             completeness_gap_B=None if gap_B is None else gap_B.detach().float().cpu(),
+            against_B=against_B,
         )
+
+
+def _where(found: Finding) -> str:
+    """Layer and size of its cells, in a sentence."""
+    rows, columns = found.geometry.jump_yx
+    return f"Layer {found.layer}, {'x'.join(map(str, found.cells_Bhw.shape[1:]))} cells of {rows:g}x{columns:g} px."
 
 
 def cleaned(cells_Bhw: Tensor) -> tuple[Tensor, Tensor]:

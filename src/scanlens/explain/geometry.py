@@ -171,6 +171,27 @@ def place(cells_Bhw: Tensor, geometry: Geometry, image_hw: tuple[int, int]) -> t
     return drawn_BHW.float(), rows_H[:, None] & columns_W[None, :]
 
 
+def shared_out(cells_Bhw: Tensor, geometry: Geometry, finer: Geometry, finer_hw: tuple[int, int]) -> Tensor:
+    """Each cell's number divided among the finer cells around it, bilinearly, so that the sum stays.
+
+    Args:
+        cells_Bhw: map at the resolution of the coarser layer.
+        geometry: of the coarser layer.
+        finer: of the finer layer.
+        finer_hw: number of its cells.
+
+    Returns:
+        The map at the resolution of the finer layer, float32; 0 for cells that lie under no coarser one.
+    """
+    shares = []
+    for axis in (0, 1):
+        jump = finer.jump_yx[axis]
+        start = (geometry.start_yx[axis] - finer.start_yx[axis]) / jump
+        weights, _ = _axis_weights(cells_Bhw.shape[1 + axis], finer_hw[axis], start, geometry.jump_yx[axis] / jump)
+        shares.append(weights / weights.sum(dim=0).clamp(min=_TOLERANCE_CELLS))
+    return (shares[0] @ cells_Bhw.detach().cpu().double() @ shares[1].T).float()
+
+
 def _axis_weights(num_cells: int, size: int, start: float, jump: float) -> tuple[Tensor, Tensor]:
     position_S = (torch.arange(size, dtype=torch.float64) - start) / jump
     covered_S = (position_S >= -0.5 - _TOLERANCE_CELLS) & (position_S <= num_cells - 0.5 + _TOLERANCE_CELLS)

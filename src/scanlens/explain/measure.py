@@ -74,10 +74,19 @@ def mass_in_mask(map_HW: ArrayLike, mask_HW: ArrayLike) -> float | None:
     return float(positive_HW[inside_HW].sum() / positive_HW.sum())
 
 
-def chance(mask_HW: ArrayLike, *, tolerance_px: float = 0.0) -> float | None:
-    """Share of the image that the mask takes up, after widening by the tolerance; None for an empty mask."""
+def chance(mask_HW: ArrayLike, *, tolerance_px: float = 0.0, covered_HW: ArrayLike | None = None) -> float | None:
+    """Share of the image that the mask takes up, after widening by the tolerance; None for an empty mask.
+
+    Args:
+        mask_HW: the lesion; nonzero inside.
+        tolerance_px: as of `pointing_hit`.
+        covered_HW: where a peak can lie at all; None for everywhere.
+    """
     inside_HW = np.asarray(mask_HW) != 0
-    return float(_widened(inside_HW, tolerance_px).mean()) if inside_HW.any() else None
+    if not inside_HW.any():
+        return None
+    widened_HW = _widened(inside_HW, tolerance_px)
+    return float((widened_HW if covered_HW is None else widened_HW[np.asarray(covered_HW, dtype=bool)]).mean())
 
 
 def _peaks(signed_HW: NDArray[np.float64]) -> NDArray[np.bool_] | None:

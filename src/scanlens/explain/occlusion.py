@@ -2,25 +2,30 @@
 
 Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53; we measure log-odds instead of probability, which saturates.
 
-Legend: B images, C channels, H rows, W columns; N places of the patch.
+captum does the covering, by its `FeatureAblation` of a grid of switches, one for each place of the patch. Its `Occlusion`
+is not used, because it averages overlapping patches onto pixels: of two places worth +10 and -10 log-odds that lie two
+pixels apart (patches of 4, every 2) it shows +5 and -5, and what covering each patch did cannot be had back. It also cuts
+patches off at the lower and right border only; here they are cut off alike on all sides, and every pixel is covered.
+
+Legend: B images, C channels, H rows, W columns; h, w places of the patch, N of them in one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.geometry import Geometry
-from scanlens.explain.replacement import check_replacement, replacement
-from scanlens.explain.target import margin, resolve_target
+from scanlens.explain.progress import Progress
+from scanlens.explain.replacement import Replacement, check_replacement, replacement
+from scanlens.explain.target import Question
 
 
 class Occlusion(Explainer):
-    """Drop of the margin when a patch is replaced, for patches all over the image.
+    """Drop of the log-odds when a patch is replaced, for patches all over the image.
 
     Args:
         patch: side of the patch in pixels; None for an eighth of the shorter side of the image.
@@ -40,7 +45,7 @@ class Occlusion(Explainer):
         self,
         patch: int | None = None,
         stride: int | None = None,
-        fill: Literal["blur", "mean", "zero"] = "blur",
+        fill: Replacement = "blur",
         batch_size: int = 64,
     ) -> None:
         check_replacement(fill, "explain.fill")
@@ -54,43 +59,43 @@ class Occlusion(Explainer):
             )
         self.patch, self.stride, self.fill, self.batch_size = patch, stride, fill, batch_size
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         image_hw = (x_BCHW.shape[2], x_BCHW.shape[3])
         patch, stride = self._sizes(image_hw)
+        under_hH, under_wW = (_under(size, patch, stride).to(x_BCHW.device) for size in image_hw)
         with torch.no_grad():
-            logits_BK = model(x_BCHW)
-            classes_B = resolve_target(logits_BK, target_B)
-            margin_B = margin(logits_BK, classes_B)
+            asked = question.asked_of(logits_BK := model(x_BCHW.clone()))
+            score_B = asked.score(logits_BK)
             filled_BCHW = replacement(x_BCHW, self.fill, sigma_px=patch)
-            drops = [
-                score - self._covered(model, x_CHW, filled_CHW, target, patch, stride)
-                for x_CHW, filled_CHW, target, score in zip(x_BCHW, filled_BCHW, classes_B, margin_B, strict=True)
-            ]
+        progress = Progress(self.title, len(x_BCHW) * len(under_hH) * len(under_wW))
+
+        def drops_of(index: int) -> Tensor:
+            def score_of(open_Nhw: Tensor) -> Tensor:
+                is_covered_NHW = under_hH.T @ (1 - open_Nhw) @ under_wW > 0
+                x_NCHW = torch.where(is_covered_NHW[:, None], filled_BCHW[index], x_BCHW[index])
+                progress.add(len(x_NCHW))
+                return asked.of_image(index, len(x_NCHW)).score(model(x_NCHW))
+
+            return self._drops(score_of, (len(under_hH), len(under_wW)), x_BCHW.device)
+
         center = (patch - 1) / 2 - (patch - stride) // 2
         geometry = Geometry((float(stride),) * 2, (center,) * 2, (float(patch),) * 2)
-        return Finding(torch.stack(drops), geometry, "input", classes_B, margin_B)
+        return Finding(torch.cat([drops_of(i) for i in range(len(x_BCHW))]), geometry, "input", asked, score_B)
+
+    def _drops(self, score_of: Callable[[Tensor], Tensor], grid_hw: tuple[int, int], device: torch.device) -> Tensor:
+        """captum's drops (1, h, w) of the score when each place of the grid is covered; patches may be cut off."""
+        from captum.attr import FeatureAblation  # heavy
+
+        all_open_1hw = torch.ones(1, *grid_hw, device=device)
+        return FeatureAblation(score_of).attribute(all_open_1hw, baselines=0.0, perturbations_per_eval=self.batch_size)
 
     def _sizes(self, image_hw: tuple[int, int]) -> tuple[int, int]:
         patch = self.patch or max(self.stride or 1, round(min(image_hw) / 8), 1)
         return patch, self.stride or max(1, patch // 2)
 
-    def _covered(
-        self, model: nn.Module, x_CHW: Tensor, filled_CHW: Tensor, target: Tensor, patch: int, stride: int
-    ) -> Tensor:
-        """Margins (h, w) with the patch at each place; patches are cut off at the border, so that all is covered."""
-        tops, lefts = (_starts(size, patch, stride) for size in x_CHW.shape[1:])
-        places = [(top, left) for top in tops for left in lefts]
-        margins = []
-        for first in range(0, len(places), self.batch_size):
-            chunk = places[first : first + self.batch_size]
-            x_NCHW = x_CHW.expand(len(chunk), -1, -1, -1).clone()
-            for image_CHW, (top, left) in zip(x_NCHW, chunk, strict=True):
-                rows, columns = slice(max(top, 0), top + patch), slice(max(left, 0), left + patch)
-                image_CHW[:, rows, columns] = filled_CHW[:, rows, columns]
-            margins.append(margin(model(x_NCHW), target.expand(len(chunk))))
-        return torch.cat(margins).reshape(len(tops), len(lefts))
 
-
-def _starts(size: int, patch: int, stride: int) -> list[int]:
-    """First row of each patch, each centered on its tile of `stride` pixels."""
-    return [tile - (patch - stride) // 2 for tile in range(0, size, stride)]
+def _under(size: int, patch: int, stride: int) -> Tensor:
+    """1 where a row of the image lies under the patch of a row of the grid, each centered on its tile: under_hH."""
+    first_h1 = torch.arange(0, size, stride)[:, None] - (patch - stride) // 2
+    row_1H = torch.arange(size)[None, :]
+    return ((row_1H >= first_h1) & (row_1H < first_h1 + patch)).float()

@@ -7,8 +7,6 @@ Legend: B images, C channels, H rows, W columns; D numbers of the latent code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +15,7 @@ from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.cam import weighted_cells
 from scanlens.explain.geometry import PIXELS, geometry_of, traced
 from scanlens.explain.layers import check_is_map, find_layer, gradient_at, reading
+from scanlens.explain.target import Question
 
 
 class Residual(Explainer):
@@ -39,7 +38,7 @@ class Residual(Explainer):
     def check(self, model: nn.Module) -> None:
         _require_autoencoder(model, "the residual")
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         with torch.no_grad():
             rebuilt_BCHW = model(x_BCHW.clone())
         if not isinstance(rebuilt_BCHW, Tensor) or rebuilt_BCHW.shape != x_BCHW.shape:
@@ -65,6 +64,7 @@ class LatentCam(Explainer):
     unit = "latent energy"
     score_name = "latent energy"
     needs_class = False
+    keeps_positions = False
     description = (
         "Grad-CAM of the latent energy: which places the autoencoder's code is made of. It shows what was encoded, "
         "not what is abnormal."
@@ -82,7 +82,7 @@ class LatentCam(Explainer):
             )
         find_layer(model, self.layer)
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, target_B: Tensor | Sequence[int] | None) -> Finding:
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
         layer = find_layer(model, self.layer)
         with traced(model, layer) as trace, reading(layer) as read:
             latent_BD = model.encode(x_BCHW).flatten(1)  # type: ignore[operator]

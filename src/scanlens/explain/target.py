@@ -1,7 +1,7 @@
-"""What is explained: the margin, the log-odds of one class against all others.
+"""What is explained: the log-odds of one class, against all others or against one other.
 
 A single logit is not identifiable: adding the same function of the image to every logit changes no probability, but
-it changes the map of a logit. The margin stays the same, and unlike a probability it does not saturate.
+it changes the map of a logit. Differences of logits stay the same, and unlike a probability they do not saturate.
 
 Legend: B images, K classes.
 """
@@ -9,11 +9,68 @@ Legend: B images, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from scanlens.errors import ExplainError
+
+Classes = Tensor | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whose evidence is asked for, image by image, checked.
+
+    Args:
+        target_B: the explained classes, int64.
+        against_B: the one class that each is set against, int64; None for all others together.
+    """
+
+    target_B: Tensor
+    against_B: Tensor | None = None
+
+    def score(self, logits_BK: Tensor) -> Tensor:
+        """The number that is explained, differentiable: score_B, in log-odds."""
+        if self.against_B is None:
+            return margin(logits_BK, self.target_B)
+        return difference(logits_BK, self.target_B, self.against_B)
+
+    def of_image(self, index: int, copies: int) -> Asked:
+        """The same question for so many variants of one image."""
+        against_B = None if self.against_B is None else self.against_B[index].expand(copies)
+        return Asked(self.target_B[index].expand(copies), against_B)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose evidence is asked for, before the network has said how many classes there are.
+
+    Args:
+        target_B: one class per image; None for the predicted ones.
+        against_B: one other class per image; None for all others together.
+    """
+
+    target_B: Classes
+    against_B: Classes = None
+
+    def asked_of(self, logits_BK: Tensor) -> Asked:
+        """The classes, checked against the output of the network.
+
+        Raises:
+            ExplainError: if there is not exactly one valid class per image, or one is set against itself.
+        """
+        target_B = resolve_target(logits_BK, self.target_B)
+        if self.against_B is None:
+            return Asked(target_B)
+        against_B = resolve_target(logits_BK, self.against_B)
+        if bool((target_B == against_B).any()):
+            raise ExplainError(
+                "a class cannot be set against itself: explained are the classes "
+                f"{target_B.tolist()}, against {against_B.tolist()}. Choose another class to compare with."
+            )
+        return Asked(target_B, against_B)
 
 
 def margin(logits_BK: Tensor, target_B: Tensor) -> Tensor:
@@ -34,7 +91,31 @@ def margin(logits_BK: Tensor, target_B: Tensor) -> Tensor:
     return own_B - torch.logsumexp(others_BK, dim=1)
 
 
-def resolve_target(logits_BK: Tensor, target_B: Tensor | Sequence[int] | None) -> Tensor:
+def difference(logits_BK: Tensor, target_B: Tensor, against_B: Tensor) -> Tensor:
+    """Logit of the target minus the logit of one other class: log(p_target / p_other), differentiable.
+
+    Args:
+        logits_BK: class scores, as in `margin`; with K <= 2 this is the margin.
+        target_B: classes as int64.
+        against_B: other classes as int64, none equal to its target.
+
+    Returns:
+        difference_B, in log-odds between the two classes, whatever the probability of the others.
+    """
+    if logits_BK.shape[1] == 1:
+        return margin(logits_BK, target_B)
+    own_B, other_B = (logits_BK.gather(1, classes_B[:, None])[:, 0] for classes_B in (target_B, against_B))
+    return own_B - other_B
+
+
+def runner_up(logits_BK: Tensor, target_B: Tensor) -> Tensor:
+    """The likeliest class besides the target, int64: the second where the target is predicted, else the predicted."""
+    if logits_BK.shape[1] == 1:
+        return 1 - target_B
+    return logits_BK.detach().scatter(1, target_B[:, None], float("-inf")).argmax(dim=1)
+
+
+def resolve_target(logits_BK: Tensor, target_B: Classes) -> Tensor:
     """The classes to explain as int64 on the device of the logits; the predicted ones where None was asked.
 
     Raises:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.errors import RunError
-from scanlens.files import read_csv
-from scanlens.pipeline import stages_done
+from scanlens.pipeline.fold_runs import Fold, check_finished, folds_in, seed_folders
 from scanlens.runs import Config, Run
 
 
@@ -26,42 +23,36 @@ class Candidate:
 
     Args:
         name: what it is called in the comparison, unique there.
-        runs: its run, or those of all folds.
+        folds: of its cross-validation; its run as the only one where there is none.
     """
 
     name: str
-    runs: tuple[Run, ...]
+    folds: tuple[Fold, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Its run, or those of all folds."""
+        return [fold.run for fold in self.folds]
 
     @cached_property
     def class_names(self) -> list[str]:
         """In the order of the first run."""
         return list(self.runs[0].facts["class_names"])
 
-    @cached_property
+    @property
     def provenance(self) -> list[Config]:
         """provenance.json of each run."""
-        return [json.loads(run.provenance_file.read_text(encoding="utf-8")) for run in self.runs]
+        return [fold.provenance for fold in self.folds]
 
-    @cached_property
+    @property
     def evaluations(self) -> list[Config]:
         """evaluation.json of each run."""
-        return [json.loads(run.evaluation_file.read_text(encoding="utf-8")) for run in self.runs]
+        return [fold.evaluation for fold in self.folds]
 
     @cached_property
     def tested(self) -> dict[str, Mapping[str, str]]:
-        """The row of predictions/test.csv of each image, by its id.
-
-        Raises:
-            RunError: if there is none, or folds test an image twice.
-        """
-        rows = [row for run in self.runs for row in _test_rows(run)]
-        twice = [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]
-        if twice:
-            raise RunError(
-                f"{self.name}: {len(twice)} images are tested more than once. Give the folds of one cross-validation, in "
-                "which every image is tested once, or a single run."
-            )
-        return {row["id"]: row for row in rows}
+        """The row of predictions/test.csv of each image, by its id."""
+        return {row["id"]: row for fold in self.folds for row in fold.tested}
 
     def probabilities(self, ids: Sequence[str], class_names: Sequence[str]) -> NDArray[np.float64]:
         """One row an image, one column a class, in the orders given."""
@@ -99,7 +90,7 @@ def read_candidates(folders: Sequence[Path]) -> list[Candidate]:
     if twice:
         raise RunError(f"{twice[0]} is given twice. Name every run once.")
     names = _names(given)
-    candidates = [Candidate(name, tuple(_runs(folder))) for name, folder in zip(names, given, strict=True)]
+    candidates = [Candidate(name, tuple(_folds(folder))) for name, folder in zip(names, given, strict=True)]
     for other in candidates[1:]:
         _check_alike(candidates[0], other)
     return candidates
@@ -129,28 +120,28 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return [folder.name if count[folder.name] == 1 else f"{folder.parent.name}/{folder.name}" for folder in folders]
 
 
-def _runs(folder: Path) -> list[Run]:
+def _folds(folder: Path) -> list[Fold]:
     if not folder.is_dir():
         raise RunError(f"there is no folder {folder}. Give a run, such as outputs/RUN_ID, or a folder of folds.")
-    below = [folder] if (folder / "config.yaml").is_file() else sorted(p.parent for p in folder.glob("*/config.yaml"))
-    if not below:
+    if (folder / "config.yaml").is_file():
+        folds = [_only_fold(Run(folder))]
+    elif any(folder.glob("*/config.yaml")) or seed_folders(folder):
+        folds = folds_in(folder)
+    else:
         raise RunError(f"{folder} holds neither a run nor folds: there is no config.yaml in it, nor in its subfolders.")
-    runs = [Run(path) for path in below]
-    for run in runs:
-        if "judge" not in stages_done(run) or not run.evaluation_file.is_file():
-            raise RunError(f"{run.folder} is not finished; let the training finish (the same command resumes it).")
-        if run.facts["task"] == "reconstruction":
-            raise RunError(
-                f"{run.folder} rebuilds pictures and names no class; only networks that tell classes apart are compared."
-            )
-    return runs
+    if folds[0].run.facts["task"] == "reconstruction":
+        raise RunError(
+            f"{folds[0].run.folder} rebuilds pictures and names no class; only networks that tell classes apart are compared."
+        )
+    return folds
 
 
-def _test_rows(run: Run) -> list[dict[str, str]]:
-    path = run.predictions / "test.csv"
-    if not path.is_file():
+def _only_fold(run: Run) -> Fold:
+    """A run without a cross-validation."""
+    check_finished(run)
+    if not (run.predictions / "test.csv").is_file():
         raise RunError(f"{run.folder} has no predictions of test images; train it with a test split to compare it.")
-    return read_csv(path)
+    return Fold(run, 0, 1)
 
 
 def _check_alike(first: Candidate, other: Candidate) -> None:
@@ -172,15 +163,3 @@ def _check_alike(first: Candidate, other: Candidate) -> None:
             f"{len(relabeled)} test images have another label in {other.name} than in {first.name}. Train again on one "
             "version of the labels."
         )
-
-
-def pooled_neighbor(candidate: Candidate) -> dict[str, Any] | None:
-    """What 1-nearest-neighbor reaches, over folds weighted by their test images; None where it was not measured."""
-    found: list[Mapping[str, float]] = [one.get("nearest_neighbor") or {} for one in candidate.evaluations]
-    if not all(found):
-        return None
-    weights = [len(_test_rows(run)) for run in candidate.runs]
-    return {
-        name: float(np.average([one[name] for one in found], weights=weights))
-        for name in ("accuracy", "balanced_accuracy")
-    }

@@ -16,7 +16,8 @@ from scanlens.evaluation.comparison import COMPARED, LOWER_IS_BETTER, Pairs, com
 from scanlens.evaluation.patients import patient_level
 from scanlens.evaluation.resampling import group_patients
 from scanlens.files import write_json
-from scanlens.pipeline.candidates import Candidate, pooled_neighbor, read_candidates, training_warnings
+from scanlens.pipeline.candidates import Candidate, read_candidates, training_warnings
+from scanlens.pipeline.folds import pooled_neighbor
 from scanlens.pipeline.inference_cost import METHOD as COST_METHOD
 from scanlens.pipeline.inference_cost import inference_cost
 from scanlens.report.comparison import SCHEMA_VERSION, console_comparison
@@ -32,7 +33,7 @@ def compare(folders: Sequence[Path], *, metric: str, pairs: str, out: Path) -> C
     """Compare runs, print the table, and write comparison.{json,csv,tex,html} into a folder.
 
     Args:
-        folders: run folders, or folders of folds, at least two; differences are to the first.
+        folders: run folders, or folders of folds (of one seed), at least two; differences are to the first.
         metric: what is compared, one of `evaluation.comparison.COMPARED`.
         pairs: "first" for every other run less the first, "all" for every pair.
         out: the folder to write, made if absent.
@@ -138,7 +139,7 @@ def _about(candidate: Candidate, judged: Config) -> Config:
         "model": facts["model_summary"]["name"],
         "num_folds": len(candidate.runs),
         "metrics": {level: judged[level]["metrics"] for level in ("slice", "patient") if judged[level]},
-        "nearest_neighbor": pooled_neighbor(candidate),
+        "nearest_neighbor": pooled_neighbor(candidate.folds),
         "parameters": facts["model_summary"]["parameters"],
         "training_s": candidate.training_s,
     }

@@ -14,7 +14,7 @@ from scanlens.errors import RunError
 from scanlens.evaluation.uncertainty import together
 from scanlens.files import write_csv
 from scanlens.models.base import Network
-from scanlens.pipeline.fold_runs import read_folds
+from scanlens.pipeline.fold_runs import folds_in
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake
 from scanlens.pipeline.lineage.new_images import mark_seen
@@ -43,7 +43,7 @@ def fold_ensemble(folder: Path, paths: Sequence[Path]) -> Path:
     Raises:
         RunError: the folds are not whole, hold no classifier, or any of them was trained on one of the images.
     """
-    runs = [fold.run for fold in read_folds(sorted(path.parent for path in folder.glob("*/config.yaml")))]
+    runs = [fold.run for fold in folds_in(folder)]
     if runs[0].facts["task"] != "classification":
         raise RunError(f"{folder} holds autoencoders, which have no classes to predict. Give folds of a classifier.")
     names = runs[0].facts["class_names"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ from typing import Any
 
 from scanlens.errors import RunError
 from scanlens.files import read_csv
+from scanlens.paths import SEED_FOLDER
 from scanlens.pipeline import STAGES, differences, stages_done
 from scanlens.runs import Config, Run
 
 _OWN = ("run_id", "run_dir", "fold", "paths", "facts")  # what folds may differ in, at the top of their configuration
-_MOST_TOLD = 5
+_MOST_TOLD, _MOST_NAMED = 5, 12
+_DEPTHS = ("config.yaml", "*/config.yaml", "*/*/config.yaml")
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold whose test has been judged.
+    """One fold whose test has been judged; a run without a cross-validation is the only fold, 0 of 1.
 
     Args:
         run: its folder.
@@ -56,6 +59,26 @@ class Fold:
         return config | {"split": {key: value for key, value in config["split"].items() if key != "fold"}}
 
 
+def folds_in(folder: Path) -> list[Fold]:
+    """All folds of the cross-validation in a folder, in order.
+
+    Raises:
+        RunError: as `read_folds`, or the folder holds several seeds.
+    """
+    if seeds := seed_folders(folder):
+        raise RunError(
+            f"{folder} holds {len(seeds)} seeds, which are judged side by side and not as one network. Give the folder of "
+            f"one of them, such as {seeds[0]}."
+        )
+    return read_folds(sorted(path.parent for path in Path(folder).glob("*/config.yaml")))
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders of the seeds of a study, by their number; none where a folder holds folds alone."""
+    found = [path for path in Path(folder).glob(f"{SEED_FOLDER}*") if path.name[len(SEED_FOLDER) :].isdecimal()]
+    return sorted(found, key=lambda path: int(path.name[len(SEED_FOLDER) :]))
+
+
 def read_folds(folders: Sequence[Path]) -> list[Fold]:
     """All folds of one cross-validation, in order.
 
@@ -65,44 +88,75 @@ def read_folds(folders: Sequence[Path]) -> list[Fold]:
     folds = sorted((_fold(Run(Path(folder).resolve())) for folder in folders), key=lambda fold: fold.number)
     if not folds:
         raise RunError("no fold to gather; train them first: scanlens folds folds=5 model=... data=...")
-    _check_settings(folds)
+    check_settings(folds)
     _check_numbers(folds)
-    _check_data(folds)
+    check_data(folds)
     _check_division(folds)
     return folds
 
 
-def how_to_go_on(folder: Path, num: int, *, run_id: str) -> str:
-    """Which folds are finished though one stopped, and the way on.
+def how_to_go_on(folder: Path, names: Sequence[str], *, run_id: str) -> str:
+    """Which runs of a study are finished though one stopped, and the way on.
 
     Args:
-        folder: that holds one run folder for each fold, called by its number.
-        num: of folds.
+        folder: of the study.
+        names: of all its run folders, below it.
         run_id: that the command was given, or chose.
     """
-    done = [fold for fold in range(num) if stages_done(Run(folder / str(fold))) == list(STAGES)]
-    numbers = f" ({', '.join(map(str, done))})" if done else ""
-    return f"{len(done)} of {num} folds are finished{numbers}. The same command with run_id={run_id} goes on with the rest."
+    done = [name for name in names if stages_done(Run(folder / name)) == list(STAGES)]
+    noun = "folds" if names[0].isdecimal() else "runs"
+    told = f" ({', '.join(done[:_MOST_NAMED])}{', ...' if len(done) > _MOST_NAMED else ''})" if done else ""
+    return f"{len(done)} of {len(names)} {noun} are finished{told}. The same command with run_id={run_id} goes on with the rest."
+
+
+def refuse_other_runs(folder: Path, names: Sequence[str]) -> None:
+    """Keep runs of one study from getting between those of another kind: folds, seeds, and folds of seeds.
+
+    Args:
+        folder: of the study; it need not be there.
+        names: its run folders will have, below it.
+
+    Raises:
+        RunError: if the folder holds a run whose name is of another kind.
+    """
+    found = [path.parent.relative_to(folder).as_posix() for depth in _DEPTHS for path in folder.glob(depth)]
+    other = sorted(name for name in found if _kind(name) != _kind(names[0]))
+    if other:
+        held = "is a run folder" if other[0] == "." else f"holds the run {other[0]}"
+        raise RunError(
+            f"{folder} {held}, and this command would add runs such as {names[0]}, which do not go together. Choose another "
+            "run_id."
+        )
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"\d+", "N", name)
 
 
 def _fold(run: Run) -> Fold:
     plan: Mapping[str, Any] = run.config["split"]
     if plan.get("folds") is None:
         raise RunError(f"{run.folder} is no fold of a cross-validation: it was trained without folds=...")
-    if "judge" not in stages_done(run):
-        raise RunError(f"{run.folder} is not finished; the same command again goes on with it")
+    check_finished(run)
     return Fold(run, int(plan["fold"]), int(plan["folds"]))
 
 
-def _check_settings(folds: Sequence[Fold]) -> None:
-    first = folds[0].settings()
-    for fold in folds[1:]:
-        changed = differences(fold.settings(), first)
+def check_finished(run: Run) -> None:
+    """Refuse a run whose test is not judged yet."""
+    if "judge" not in stages_done(run) or not run.evaluation_file.is_file():
+        raise RunError(f"{run.folder} is not finished; let the training finish (the same command goes on with it).")
+
+
+def check_settings(folds: Sequence[Fold], *, but: Sequence[str] = ()) -> None:
+    """Refuse runs that differ from the first in more than what folds differ in, and the settings named by `but`."""
+    first, *others = ({key: value for key, value in fold.settings().items() if key not in but} for fold in folds)
+    for fold, settings in zip(folds[1:], others, strict=True):
+        changed = differences(settings, first)
         if changed:
             shown = "\n".join(f"  - {line}" for line in changed[:_MOST_TOLD])
             raise RunError(
                 f"{fold.run.folder} was trained with other settings than {folds[0].run.folder}:\n{shown}\n"
-                "Only folds of the same settings say something together."
+                "Only runs of the same settings say something together."
             )
 
 
@@ -126,13 +180,14 @@ def _named(numbers: Sequence[int]) -> str:
     return f"fold {numbers[0]} is" if len(numbers) == 1 else f"folds {', '.join(map(str, numbers))} are"
 
 
-def _check_data(folds: Sequence[Fold]) -> None:
+def check_data(folds: Sequence[Fold]) -> None:
+    """Refuse runs whose classes or files are not those of the first."""
     for fold in folds[1:]:
         if fold.run.facts["class_names"] != folds[0].run.facts["class_names"]:
-            raise RunError(f"{fold.run.folder} has other classes than {folds[0].run.folder}; train all folds again.")
+            raise RunError(f"{fold.run.folder} has other classes than {folds[0].run.folder}; train all runs again.")
         if fold.provenance["data_fingerprint"] != folds[0].provenance["data_fingerprint"]:
             raise RunError(
-                f"the images or tables changed between {folds[0].run.folder} and {fold.run.folder}; train all folds again."
+                f"the images or tables changed between {folds[0].run.folder} and {fold.run.folder}; train all runs again."
             )
 
 

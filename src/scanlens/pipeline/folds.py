@@ -16,9 +16,10 @@ from scanlens.evaluation.patients import MIXED, join_images
 from scanlens.evaluation.reconstruction import evaluate_reconstruction
 from scanlens.evaluation.spread import fold_spread
 from scanlens.files import write_csv, write_json
-from scanlens.pipeline.fold_runs import Fold, read_folds
+from scanlens.pipeline.fold_runs import Fold, folds_in
 from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.report.folder import FOLDS_VERSION
+from scanlens.report.folds import build_folds_page, fold_table
 from scanlens.runs import Config
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ POOLED_RANKING = (
 )
 NOT_POOLED = "Anomaly scores refer to the validation errors of their own fold, so they are not pooled."
 OTHER_RULES = "Folds chose different rules for patients on their validation patients; each patient is judged by the rule of his fold."
-OTHER_CODE = "Folds were trained by different versions of the code; see git in their provenance.json."
+OTHER_CODE = "Runs were trained by different versions of the code; see git in their provenance.json."
 
 
 def gather(folder: Path) -> Config:
@@ -52,21 +53,24 @@ def gather(folder: Path) -> Config:
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise RunError(f"no folder {folder}. Give the one that scanlens folds printed, such as outputs/<RUN_ID>.")
-    content = gathered(read_folds(sorted(path.parent for path in folder.glob("*/config.yaml"))))
-    write_json(folder / "folds.json", content)
-    write_csv(folder / "folds.csv", *_table(content))
-    from scanlens.report.folds import build_folds_page, fold_table
-
-    page = build_folds_page(folder)
+    content = gathered(folds_in(folder))
+    page = write_folds(content, folder)
     log.info("\n%s\n%s", fold_table(folder), page)
     return content
+
+
+def write_folds(content: Config, folder: Path) -> Path:
+    """Write folds.json, folds.csv and folds.html into a folder of folds; the page is returned."""
+    write_json(folder / "folds.json", content)
+    write_csv(folder / "folds.csv", *_table(content))
+    return build_folds_page(folder)
 
 
 def gathered(folds: Sequence[Fold]) -> Config:
     """The contents of folds.json.
 
     Args:
-        folds: all of one cross-validation (see `read_folds`).
+        folds: all of one cross-validation (see `read_folds`), or a run without one as the only fold.
 
     Returns:
         `folds` (fold, page, numbers of test images and patients), `levels` (level to metric to `each` (value and
@@ -76,9 +80,13 @@ def gathered(folds: Sequence[Fold]) -> Config:
     task = folds[0].evaluation["task"]
     is_reconstruction = task == "reconstruction"
     judged = [_levels(fold.evaluation["splits"]["test"], task) for fold in folds]
-    pooled = _pooled_reconstruction(folds) if is_reconstruction else _pooled_classification(folds)
-    notes = [NO_STANDARD_ERROR, NOT_POOLED if is_reconstruction else POOLED_RANKING]
-    if len({(fold.provenance["git"] or {}).get("commit") for fold in folds}) > 1:
+    notes = []
+    if len(folds) == 1:
+        pooled = folds[0].evaluation["splits"]["test"]
+    else:
+        pooled = _pooled_reconstruction(folds) if is_reconstruction else _pooled_classification(folds)
+        notes = [NO_STANDARD_ERROR, NOT_POOLED if is_reconstruction else POOLED_RANKING]
+    if are_of_other_code(folds):
         notes.append(OTHER_CODE)
     if len({rule_of(fold.evaluation, folds[0].run.facts["class_names"]) for fold in folds}) > 1:
         notes.append(OTHER_RULES)
@@ -94,6 +102,11 @@ def gathered(folds: Sequence[Fold]) -> Config:
         "nearest_neighbor": pooled_neighbor(folds),
         "notes": notes,
     }
+
+
+def are_of_other_code(folds: Sequence[Fold]) -> bool:
+    """Whether runs were trained by more than one version of the code."""
+    return len({(fold.provenance["git"] or {}).get("commit") for fold in folds}) > 1
 
 
 def pooled_neighbor(folds: Sequence[Fold]) -> dict[str, float] | None:

@@ -20,10 +20,12 @@ from scanlens.evaluation.classification import evaluate_classification
 from scanlens.evaluation.nearest import nearest_neighbor_scores
 from scanlens.evaluation.reconstruction import evaluate_reconstruction
 from scanlens.explain.base import Explainer
+from scanlens.explain.contrast import Contrast
 from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.mistakes import write_mistakes
@@ -94,8 +96,9 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
                 class_names=names,
                 read=data.image_and_mask,
                 place_of=run.place_of,
-                note=_note(names),
+                note=_note(names, explainers[0]),
                 seed=run.config["seed"],
+                verdicts=None if names is None else verdict_writer(run, data),
                 register=_registering(run, network, data, explainers, splits),
             )
         )
@@ -114,10 +117,15 @@ def _registering(
     return partial(measured_explainers, run, network, data, explainers)
 
 
-def _note(class_names: list[str] | None) -> str:
+def _note(class_names: list[str] | None, explainer: Explainer) -> str:
+    if explainer.is_control:
+        return "A control explains nothing: it shows what a map has to beat that does."
     if class_names is None:
         return "Maps show where the reconstruction differs from the image; they know nothing of classes."
-    return "Each map explains the predicted class: evidence for it against all others, in log-odds."
+    if not explainer.needs_class:
+        return "Each map shows where the network is active, for whatever class."
+    against = "one rival" if isinstance(explainer, Contrast) else "all others"
+    return f"Each map explains the predicted class: evidence for it against {against}, in log-odds."
 
 
 def evaluate(run: Run, splits: list[str], data: ScanData) -> Config:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,15 +12,15 @@ from torch import Tensor
 from scanlens.callbacks.case_maps import explain_cases, write_case_map
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import ImageError, RunError
-from scanlens.evaluation.patient_rules import PatientRule
 from scanlens.files import write_csv
 from scanlens.models.base import Network
+from scanlens.pipeline.calls import IMAGE_COLUMNS, PATIENT_COLUMNS, Call, Calls, read_calls
+from scanlens.pipeline.calls_summary import call_words, summary
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
 from scanlens.pipeline.moved_maps import explainers_of
 from scanlens.pipeline.new_patients import Judged, NewPatient, join_images_of
-from scanlens.pipeline.patients import rule_of
 from scanlens.pipeline.volume_maps import OverlayWriter, new_volumes, write_slices
 from scanlens.report.pictures import display_scale, scan_png
 from scanlens.runs import Run, load_run
@@ -34,9 +33,10 @@ PLACE = ("case", "file", "patient", "volume", "slice")
 def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: bool = True) -> Path:
     """Judge pictures and volumes, or all below folders, and write tables and maps into `new/<time>` of the run folder.
 
-    `predictions.csv` has a row for each picture and each slice, with a probability per class, or the reason why it cannot be
-    read, and whether the network was trained on it; `slices.csv` how much each slice of a volume decides; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation
-    patients. Volumes are read, and all is preprocessed, as in training. If nothing can be read, that is an error.
+    `predictions.csv` has a row for each picture and each slice, with a probability per class, what the choices of the run
+    say of it (`calls`), or the reason why it cannot be read, and whether the network was trained on it; `slices.csv`
+    how much each slice of a volume decides; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation patients. Volumes are read,
+    and all is preprocessed, as in training. If nothing can be read, that is an error.
 
     Args:
         run_dir: folder of a finished run.
@@ -50,45 +50,35 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
         The folder that was written.
 
     Raises:
-        RunError: if the run is no finished classification, or nothing is found under the paths.
+        RunError: if the run is no finished classification, what it chose cannot be understood, or nothing is found under the
+            paths.
     """
     run, network = load_run(run_dir)
     if run.facts["task"] != "classification":
         raise RunError(
             f"{run.folder} holds an autoencoder, which has no classes to predict. Give the run of a classifier."
         )
-    names, (rule, positive) = run.facts["class_names"], stored_rule(run)
+    calls = read_calls(run)
     intake, preprocess = Intake(run.config["data"], run.facts["color"]), Preprocess(**run.facts["preprocess"])
     judged = judge_images(network, intake.images(paths), preprocess)
-    patients = join_images_of(judged, rule, positive=positive)
+    plan = calls.chosen.plan
+    patients = join_images_of(judged, plan.choice.rule, positive=plan.positive)
+    images = calls.of_images(judged)
+    called = [(one, calls.of_patient(one, images)) for one in patients]
     folder = timed_folder(run.folder / "new")
-    columns = ["predicted", *(f"prob_{name}" for name in names)]
     intake.notes += mark_seen(run, judged)
-    told = ["seen_in_training", "reason"]
-    write_csv(folder / "predictions.csv", [*PLACE, *columns, *told], [one.row(names) for one in judged])
-    if patients:
-        counted = ["patient", "num_images", "num_unreadable"]
-        write_csv(folder / "patients.csv", [*counted, *columns, "reason"], [one.row(names) for one in patients])
+    _write_tables(folder, calls, judged, images, called)
     _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
-    volumes = new_volumes(judged, rule, positive=positive)
-    write_slices(volumes, names, folder, draws=num_mapped > 0)
-    explainers = explainers_of(run, network) if overlay and num_mapped else []
-    for explainer in explainers[:1]:
+    volumes = new_volumes(judged, plan.choice.rule, positive=plan.positive)
+    write_slices(volumes, run.facts["class_names"], folder, draws=num_mapped > 0)
+    for explainer in explainers_of(run, network)[:1] if overlay and num_mapped else []:
         OverlayWriter(explainer, network, preprocess, intake, folder).write(volumes)
-    _tell(intake.notes, judged, patients, names, rule)
-    log.info("\nwritten to %s\nFor research, not for diagnosis.", folder)
+    _tell(intake.notes, judged, images, called, calls)
+    told = summary(calls, run.folder.name, judged, images, [call for _, call in called])
+    log.info("%s\nwritten to %s\nFor research, not for diagnosis.", "".join(f"\n{one}" for one in told), folder)
     if all(one.reason for one in judged):
         raise RunError(f"none of {len(judged)} images can be read; the reasons are in {folder / 'predictions.csv'}.")
     return folder
-
-
-def stored_rule(run: Run) -> tuple[PatientRule, int | None]:
-    """How images become patients; the mean where the run is of a version that chose nothing."""
-    try:
-        judged = json.loads(run.evaluation_file.read_text(encoding="utf-8")) if run.evaluation_file.is_file() else {}
-        return rule_of(judged, run.facts["class_names"])
-    except (ValueError, AttributeError, TypeError) as error:
-        raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
 
 
 def judge_images(network: Network, images: Iterable[NewImage], preprocess: Preprocess) -> list[Judged]:
@@ -110,6 +100,28 @@ def judge_images(network: Network, images: Iterable[NewImage], preprocess: Prepr
     if waiting:
         _fill(network, waiting)
     return judged
+
+
+def _write_tables(
+    folder: Path,
+    calls: Calls,
+    judged: Sequence[Judged],
+    images: Mapping[str, Call],
+    patients: Sequence[tuple[NewPatient, Call]],
+) -> None:
+    names = calls.names
+    stated = ["predicted", *(f"prob_{name}" for name in names), *calls.columns()]
+    write_csv(
+        folder / "predictions.csv",
+        [*PLACE, *stated, *IMAGE_COLUMNS, "seen_in_training", "reason"],
+        [one.row(names) | (calls.image_row(images[one.case]) if one.case in images else {}) for one in judged],
+    )
+    if patients:
+        write_csv(
+            folder / "patients.csv",
+            ["patient", "num_images", "num_unreadable", *stated, *PATIENT_COLUMNS, "reason"],
+            [one.row(names) | calls.patient_row(one, call, images) for one, call in patients],
+        )
 
 
 def _prepared(image: NewImage, preprocess: Preprocess) -> Tensor:
@@ -151,9 +163,9 @@ def _write_maps(
 def _tell(
     notes: Sequence[str],
     judged: Sequence[Judged],
-    patients: Sequence[NewPatient],
-    names: Sequence[str],
-    rule: PatientRule,
+    images: Mapping[str, Call],
+    patients: Sequence[tuple[NewPatient, Call]],
+    calls: Calls,
 ) -> None:
     """A line for each picture, each patient or volume, and each image that cannot be read."""
     for note in notes:
@@ -162,11 +174,20 @@ def _tell(
         if one.reason:
             log.info("%s  %s: not readable: %s", one.case, one.image.file, one.reason)
         elif not one.image.volume:
-            log.info("%s  %s: %s", one.case, one.image.file, _said(one.row(names)))
-    for patient in patients:
+            call = images[one.case]
+            log.info(
+                "%s  %s: %s%s", one.case, one.image.file, _said(one.row(calls.names), call, calls), call_words(call)
+            )
+    rule = calls.chosen.plan.choice.rule.words()
+    for patient, call in patients:
         if patient.read:
-            log.info("%s: %s; %d images, %s", patient.name, _said(patient.row(names)), len(patient.read), rule.words())
+            said = _said(patient.row(calls.names), call, calls)
+            log.info("%s: %s; %d images, %s%s", patient.name, said, len(patient.read), rule, call_words(call))
 
 
-def _said(row: dict[str, str]) -> str:
-    return f"{row['predicted']} ({float(row['prob_' + row['predicted']]):.2f})"
+def _said(row: Mapping[str, str], call: Call, calls: Calls) -> str:
+    """The predicted class and its probability: the calibrated one where there is one, and said so."""
+    name = row["predicted"]
+    if call.calibrated_K is None or not calls.is_calibrating:
+        return f"{name} ({float(row[f'prob_{name}']):.2f})"
+    return f"{name} (calibrated {call.calibrated_K[calls.names.index(name)]:.2f})"

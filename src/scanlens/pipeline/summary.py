@@ -51,8 +51,9 @@ def _split(config: dict[str, Any], facts: dict[str, Any]) -> str:
         patients = facts["num_patients"][split]
         parts.append(f"{split} {num}" + (f" of {patients} patients" if patients is not None else ""))
     plan = build(config["split"])
+    seed = f"; drawn with seed {plan.seed}" if plan.seed is not None else ""
     fold = f"fold {plan.fold} of 0 to {plan.folds - 1}: " if plan.folds is not None else ""
-    return f"{fold}{', '.join(parts)}; kept together: {facts['groups']}"
+    return f"{fold}{', '.join(parts)}; kept together: {facts['groups']}{seed}"
 
 
 def _images(facts: dict[str, Any]) -> str:

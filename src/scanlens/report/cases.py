@@ -17,6 +17,7 @@ from scanlens.report.charts import color_bar
 from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
 from scanlens.report.pictures import enlargement
 from scanlens.report.profiles import profile_svg
+from scanlens.report.stamps import stamp
 from scanlens.report.words import NOT_ASSESSED, number, percent, significant, without_paths
 
 _CASE = re.compile(r"(train|val|test)-\d{1,9}")
@@ -131,6 +132,7 @@ def _case(run: RunFolder, one: dict[str, Any], place: int) -> dict[str, Any]:
     name = given if _CASE.fullmatch(given) else f"case {place}"
     is_right = _is_right(one)
     share = finite(one.get("mask_area_share"))
+    maps = [_map(run, mapping(entry), share) for entry in sequence(one.get("maps"))]
     return {
         "name": name,
         "reason": str(one.get("reason") or ""),
@@ -142,20 +144,43 @@ def _case(run: RunFolder, one: dict[str, Any], place: int) -> dict[str, Any]:
         "profile": Markup(svg) if (svg := profile_svg(mapping(one.get("profile")), name=f"profile-{place}")) else None,
         "scan": picture(folder, one.get("scan")),
         "resolution": resolution(run),
-        "maps": [_map(run, mapping(entry), share) for entry in sequence(one.get("maps"))],
+        "maps": maps,
+        "stamp": maps[0]["stamp"] if maps else None,
+        "tested": _tested(folder, maps),
         "lesion": f"The marked lesion takes {percent(share, 1)} of the picture." if share is not None else "",
     }
 
 
+def _tested(folder: Path, maps: list[dict[str, Any]]) -> dict[str, str] | None:
+    """The scan with the tested region of the first map outlined, and the scan without it; None where a picture is missing."""
+    given = maps[0]["stamp"] if maps else None
+    if given is None or given["is_hidden"]:
+        return None
+    region, removed = (picture(folder, given[name]) for name in ("region", "removed"))
+    return {"region": region, "removed": removed} if region and removed else None
+
+
 def _map(run: RunFolder, entry: dict[str, Any], share: float | None) -> dict[str, Any]:
     is_blank = bool(entry.get("is_blank"))
+    meanings = mapping(mapping(mapping(run.explanations).get("verdict")).get("meanings"))
+    given = stamp(mapping(entry.get("verdict")), meanings)
+    is_hidden = given is not None and given["is_hidden"]
     return {
         "method": method_title(run, str(entry.get("method") or "")),
-        "picture": picture(run.path / "explanations", entry.get("overlay")),
+        "stamp": given,
+        "picture": None if is_hidden else picture(run.path / "explanations", entry.get("overlay")),
         "is_blank": is_blank,
-        "said": _peak_in_words(entry, is_blank, share),
+        "said": _rival_in_words(run, entry) + _peak_in_words(entry, is_blank, share),
         "strongest": "" if is_blank else significant(entry.get("max_abs")),
     }
+
+
+def _rival_in_words(run: RunFolder, entry: dict[str, Any]) -> str:
+    """Which class the explained one was set against, where it was one class and not all others."""
+    rival = entry.get("against")
+    if not isinstance(rival, int) or not 0 <= rival < len(run.class_names):
+        return ""
+    return f"Against {run.class_names[rival]}. "
 
 
 def _peak_in_words(entry: dict[str, Any], is_blank: bool, share: float | None) -> str:

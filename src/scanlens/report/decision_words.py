@@ -37,12 +37,30 @@ def decision_sentences(decisions: Mapping[str, Any]) -> list[str]:
     positive, unit = str(decisions.get("positive")), str(decisions.get("unit"))
     told = [
         _finds(rates, mapping(decisions.get("per_thousand")), positive, unit),
-        _origin(chosen, unit),
+        threshold_origin(chosen, unit),
         _prevalence(mapping(decisions.get("per_thousand"))),
         _benefit(mapping(decisions.get("decision_curve"))),
     ]
     notes = [str(note) for note in sequence(chosen.get("notes"))]
     return [sentence for sentence in [*told, *notes] if sentence]
+
+
+def threshold_origin(chosen: Mapping[str, Any], unit: str) -> str:
+    """Which threshold it is and how it was chosen, as a sentence.
+
+    Args:
+        chosen: an operating point, as the evaluation writes it.
+        unit: "patient" or "image".
+    """
+    rule = mapping(chosen.get("rule"))
+    if rule.get("name") == "argmax":
+        return f"No threshold was chosen: a {unit} is called what is most probable, whatever a miss costs."
+    how = {
+        "sensitivity": f"the highest with a sensitivity of at least {_as_asked(rule.get('target', 0))}",
+        "youden": "that with the largest sum of sensitivity and specificity",
+        "cost": f"that with the smallest expected cost, a miss counting {_relative_cost(rule)} false alarms",
+    }[str(rule.get("name"))]
+    return f"The threshold, {_threshold(chosen)}, was chosen on the validation split as {how}; the test split had no part in it."
 
 
 def rule_table(decisions: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -133,18 +151,6 @@ def _hundred_bounds(share: object) -> str:
         return ""
     low, high = (percent(bound).replace("\u00a0%", "") for bound in bounds)
     return f" ({low} to {high})"
-
-
-def _origin(chosen: Mapping[str, Any], unit: str) -> str:
-    rule = mapping(chosen.get("rule"))
-    if rule.get("name") == "argmax":
-        return f"No threshold was chosen: a {unit} is called what is most probable, whatever a miss costs."
-    how = {
-        "sensitivity": f"the highest with a sensitivity of at least {_as_asked(rule.get('target', 0))}",
-        "youden": "that with the largest sum of sensitivity and specificity",
-        "cost": f"that with the smallest expected cost, a miss counting {_relative_cost(rule)} false alarms",
-    }[str(rule.get("name"))]
-    return f"The threshold, {_threshold(chosen)}, was chosen on the validation split as {how}; the test split had no part in it."
 
 
 def _relative_cost(rule: Mapping[str, Any]) -> str:

@@ -104,8 +104,15 @@ def model_facts(run: RunFolder) -> list[tuple[str, str]]:
         ),
         ("Epochs", whole(len(run.epochs)) if run.epochs else NOT_ASSESSED),
         ("Best weights", chosen),
-        ("Seed", str(run.config.get("seed", run.provenance.get("seed", NOT_ASSESSED)))),
+        ("Seed", _seeds(run)),
     ]
+
+
+def _seeds(run: RunFolder) -> str:
+    """The seed of the run, and that of the division where it has one of its own."""
+    seed = str(run.config.get("seed", run.provenance.get("seed", NOT_ASSESSED)))
+    of_split = mapping(run.config.get("split")).get("seed")
+    return seed if of_split is None else f"{seed} (of the division: {of_split})"
 
 
 def _starting_weights(note: object) -> str:

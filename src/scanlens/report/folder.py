@@ -25,6 +25,7 @@ SCHEMA_VERSION = 1
 AUDIT_VERSION = 1
 FOLDS_VERSION = 1
 ROBUSTNESS_VERSION = 1
+SELFTEST_VERSION = 1
 Row = dict[str, str]
 
 
@@ -152,6 +153,15 @@ def read_folds_file(folder: Path) -> dict[str, Any]:
         RunError: if it is missing or cannot be understood.
     """
     return _versioned(folder / "folds.json", FOLDS_VERSION, remedy="Gather the folds again with this version.")
+
+
+def read_selftest_file(folder: Path) -> dict[str, Any]:
+    """The contents of selftest.json.
+
+    Raises:
+        RunError: if it is missing or cannot be understood.
+    """
+    return _versioned(folder / "selftest.json", SELFTEST_VERSION, remedy="Run scanlens selftest again.")
 
 
 def _versioned(path: Path, expected: int, *, remedy: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ LABELS = {
 DRAWN = ("auroc", "balanced_accuracy", "accuracy", "ssim", "psnr", "anomaly_auroc")
 CHANCE = {"auroc": 0.5, "anomaly_auroc": 0.5}
 LEVEL_NAMES = {"slice": "per image", "patient": "per patient"}
+LEGEND = "In the charts a dot is a fold with its interval, the diamond all test predictions together."
 HEADS = ("Metric", "Mean of folds", "Standard deviation", "Smallest", "Largest", "Pooled (95 % interval)")
 
 
@@ -45,19 +46,25 @@ def render(content: Content) -> str:
         {
             "name": LEVEL_NAMES[level],
             "anchor": f"level-{level}",
-            "rows": [[name, *cells] for name, cells in _rows(metrics)],
+            "sentence": "",
+            "tables": [{"caption": "", "heads": HEADS, "rows": [[name, *cells] for name, cells in _rows(metrics)]}],
             "charts": _charts(metrics, folds, level),
         }
-        for level, metrics in _ordered_levels(content)
+        for level, metrics in ordered_levels(content)
     ]
     return rendered(
         "folds.html.j2",
+        kicker="cross-validation",
         title=f"{content.get('model')} on {content.get('data')}: {len(folds)} folds",
         lead=_lead(content, folds),
-        contents=[*((one["anchor"], f"Results {one['name']}") for one in levels), ("folds", "Folds")],
-        heads=HEADS,
+        contents=[*((one["anchor"], f"Results {one['name']}") for one in levels), ("runs", "Folds")],
         levels=levels,
-        folds=[_fold_row(one) for one in folds],
+        runs={
+            "title": "Folds",
+            "heads": ("Fold", "Test images", "Test patients", "Best epoch", "Training"),
+            "rows": [_fold_row(one) for one in folds],
+        },
+        legend=LEGEND,
         notes=[str(note) for note in sequence(content.get("notes"))],
     )
 
@@ -71,7 +78,7 @@ def fold_table(folder: Path) -> str:
     content = read_folds_file(Path(folder))
     folds = sequence(content.get("folds"))
     lines = [f"{f'{len(folds)} folds':<32}{'mean':<10}{'SD':<10}{'range':<20}pooled (95 % interval)"]
-    for level, metrics in _ordered_levels(content):
+    for level, metrics in ordered_levels(content):
         for key in (name for name in DRAWN if name in metrics):
             name, (mean, deviation, low, high, pooled) = next(_rows({key: metrics[key]}))
             label = f"{name} {LEVEL_NAMES[level]}"
@@ -79,7 +86,8 @@ def fold_table(folder: Path) -> str:
     return "\n".join([*lines, "The SD is of folds that share training images: it is no standard error."])
 
 
-def _ordered_levels(content: Content) -> list[tuple[str, dict[str, Any]]]:
+def ordered_levels(content: Content) -> list[tuple[str, dict[str, Any]]]:
+    """Level and its metrics, images first."""
     known = mapping(content.get("levels"))
     return [(level, mapping(known[level])) for level in ("slice", "patient") if level in known]
 
@@ -122,13 +130,15 @@ def _dot(label: str, metric: object, *, is_marked: bool = False) -> ForestRow | 
     return ForestRow(label, value, finite(known.get("low")), finite(known.get("high")), is_marked=is_marked)
 
 
-def _fold_row(fold: dict[str, Any]) -> dict[str, str]:
+def _fold_row(fold: dict[str, Any]) -> dict[str, Any]:
     best = finite(fold.get("best_epoch"))
     return {
         "name": f"fold {fold.get('fold')}",
         "page": str(fold.get("page") or ""),
-        "images": whole(fold.get("num_images")),
-        "patients": whole(fold.get("num_patients")),
-        "epoch": whole(best),
-        "fit": duration(fold.get("fit_s")),
+        "cells": [
+            whole(fold.get("num_images")),
+            whole(fold.get("num_patients")),
+            whole(best),
+            duration(fold.get("fit_s")),
+        ],
     }

@@ -137,7 +137,7 @@ def split(run: RunFolder) -> str:
         told = "The test partition consists of whole sites; the rest was drawn"
     else:
         told = "Images were divided into training, validation and test"
-    seed = finite(run.config.get("seed"))
+    seed = finite(run.config.get("seed") if plan.get("seed") is None else plan["seed"])
     return f"{told} {_LEVELS.get(groups, groups)}" + (f" (seed {seed:.0f})." if seed is not None else ".")
 
 

@@ -25,6 +25,7 @@ from scanlens.report.html import rendered
 from scanlens.report.latex import write_results
 from scanlens.report.methods_text import methods_paragraphs, write_methods
 from scanlens.report.robustness import robustness_section
+from scanlens.report.stamps import stamps_in_words
 from scanlens.report.tiles import tiles
 from scanlens.report.trust import trust_sections
 from scanlens.report.uncertainty import uncertainty_section
@@ -251,6 +252,7 @@ def _explanations(run: RunFolder, max_cases: int) -> dict[str, Any]:
     return {
         "cases": cases,
         "methods": [{**one, "bar": _markup(one["bar"])} for one in methods(run)],
+        "stamps": stamps_in_words(run),
         "num_hidden_cases": max(0, len(sequence(known.get("cases"))) - len(cases)),
         "explained_note": without_paths(known.get("note") or ""),
         "blank_note": f"Blank maps: {NOT_ASSESSED if blank is None else f'{blank:.0f} of {total}'}.",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from scanlens.files import write_bytes
 from scanlens.report.palette import evidence_alpha, evidence_rgb
@@ -24,6 +24,8 @@ MIN_WIDTH = 320  # smaller pictures are enlarged by a whole factor, so that each
 BLANK_SHARE = 1e-3  # a map below this share of the display scale moves no pixel by one gray level
 UNINFORMATIVE = "uninformative map"
 MAX_TILES = 64
+_LINE_PX = 3  # of an outline, beyond the region
+_LINE_RGB = (1.0, 0.9, 0.2)
 
 Array = NDArray[np.floating]
 
@@ -55,6 +57,28 @@ def scan_png(scan: Array, path: Path) -> None:
     """
     pixels = _enlarge(_as_channels(scan), Image.Resampling.BICUBIC)
     write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
+
+
+def region_png(scan: Array, region_HW: NDArray[np.bool_] | None, path: Path) -> None:
+    """Write a gray scan with a region outlined in yellow between black: seen on any ground, and in print.
+
+    Args:
+        scan: as in `scan_png`.
+        region_HW: True inside; None for the scan alone.
+        path: of the PNG.
+
+    Raises:
+        ValueError: if the region has not the size of the scan.
+    """
+    base = _as_channels(scan)
+    region = np.zeros(base.shape[:2], dtype=bool) if region_HW is None else np.asarray(region_HW, dtype=bool)
+    if region.shape != base.shape[:2]:
+        raise ValueError(f"region_HW must have the size of the scan, {base.shape[:2]}, got {region.shape}")
+    picture = np.repeat(_enlarge(_luminance(base)[..., None], Image.Resampling.BICUBIC), 3, axis=-1)
+    inside = _nearest(region, picture.shape[:2])
+    for width, color in ((_LINE_PX + 1, (0.0, 0.0, 0.0)), (_LINE_PX, _LINE_RGB), (1, (0.0, 0.0, 0.0))):
+        picture = np.where((_grown(inside, width) & ~inside)[..., None], np.asarray(color, dtype=np.float32), picture)
+    write_png(_to_uint8(picture), path)
 
 
 def overlay_png(
@@ -214,6 +238,12 @@ def _outlined(picture: Array, mask_HW: NDArray[np.bool_] | None) -> Array:
     dashes = (np.indices(edge.shape).sum(axis=0) // 7 % 2).astype(picture.dtype)
     outlined: Array = np.where(edge[..., None], dashes[..., None], picture)
     return outlined
+
+
+def _grown(inside: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """The region and all that is within so many pixels of it along rows and columns."""
+    flags = Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * pixels + 1))
+    return np.asarray(flags) > 0
 
 
 def _mark_peak(image: Image.Image, strength: Array) -> None:

@@ -17,6 +17,7 @@ from scanlens.report.pictures import write_png
 TILE = 96
 GAP = 4
 GROUND = 40  # gray between tiles, of 255
+_MARK = (213, 94, 0)
 
 
 def row_png(images: Sequence[NDArray[np.floating]], path: Path) -> None:
@@ -36,6 +37,20 @@ def row_png(images: Sequence[NDArray[np.floating]], path: Path) -> None:
         left = place * (TILE + GAP)
         sheet[:, left : left + TILE] = _tile(one)
     write_png(sheet, path)
+
+
+def marked_png(image_CHW: NDArray[np.floating], mask_HW: NDArray[np.bool_], path: Path) -> None:
+    """Write one picture of 96 x 96 pixels with a region in orange, seen through.
+
+    Args:
+        image_CHW: as in `row_png`.
+        mask_HW: the region.
+        path: of the PNG.
+    """
+    region = Image.fromarray(mask_HW).resize((TILE, TILE), Image.Resampling.NEAREST)
+    tinted = _tile(image_CHW).astype(np.float64)
+    tinted[np.asarray(region)] = 0.5 * tinted[np.asarray(region)] + 0.5 * np.array(_MARK)
+    write_png(np.rint(tinted).astype(np.uint8), path)
 
 
 def _tile(image_CHW: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -24,6 +24,8 @@ def folder_or_phantom(
     class_shares: list[float] | None = None,
     signal: bool | None = None,
     min_lesion_contrast: float | None = None,
+    shortcut: Literal["tag", "tag_by_chance"] | None = None,
+    shortcut_rate: float | None = None,
     name: str = "folder",
     about: str = "",
     get_it_from: str = "",
@@ -48,8 +50,8 @@ def folder_or_phantom(
     Args:
         phantom: which built-in pictures to draw while there is no root.
         root: folder of the images; None for phantoms.
-        num_patients, slices_per_patient, size, seed, class_shares, signal, min_lesion_contrast: of the phantoms (see
-            `PhantomSource`); None for what it takes by itself.
+        num_patients, slices_per_patient, size, seed, class_shares, signal, min_lesion_contrast, shortcut, shortcut_rate: of
+            the phantoms (see `PhantomSource`); None for what it takes by itself.
         class_names: of either.
         name and the rest: of the folder (see `FolderSource`).
 
@@ -64,6 +66,8 @@ def folder_or_phantom(
         "class_shares": class_shares,
         "signal": signal,
         "min_lesion_contrast": min_lesion_contrast,
+        "shortcut": shortcut,
+        "shortcut_rate": shortcut_rate,
     }
     asked = {key: value for key, value in of_phantom.items() if value is not None}
     of_folder: dict[str, Any] = {

@@ -25,6 +25,7 @@ from scanlens.data.phantoms import (
     mri_facts,
     mri_slice,
 )
+from scanlens.data.phantoms.tag import deal_tags, tagged
 from scanlens.errors import ConfigError, ImageError, did_you_mean
 from scanlens.types import Color, RawImage, Record
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _REVISION = 1  # raised whenever the same settings draw other pictures
 _DEFAULT_CONTRAST = 0.6
+_DEFAULT_RATES = {"tag": 1.0, "tag_by_chance": 0.5}
+Planted = Literal["tag", "tag_by_chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,10 @@ class PhantomSource:
         signal: False gives the no-signal twin: the same pictures bit for bit, while the labels are dealt out anew among
             the patients. Masks and lesion sizes still describe what is in the picture.
         min_lesion_contrast: MRI only: contrast of the faintest tumor, 0..1; lower is harder.
+        shortcut: MRI only: a letter in the upper left corner of all pictures of a patient, in every split. "tag" goes with
+            the label: patients with a tumor bear it (of the first class, where no_tumor is not among the classes).
+            "tag_by_chance" goes with nothing: of each class the same share bears it. Masks are those of the lesion alone.
+        shortcut_rate: share of those patients who bear it, 0..1; None: 1 for "tag", 0.5 for "tag_by_chance".
 
     Raises:
         ConfigError: if arguments are out of bounds; all mistakes at once.
@@ -114,15 +121,19 @@ class PhantomSource:
         class_shares: list[float] | None = None,
         signal: bool = True,
         min_lesion_contrast: float = _DEFAULT_CONTRAST,
+        shortcut: Planted | None = None,
+        shortcut_rate: float | None = None,
     ) -> None:
+        rate = _DEFAULT_RATES.get(str(shortcut), 0.0) if shortcut_rate is None else shortcut_rate
         bounds: dict[str, tuple[float, float, float]] = {
             "num_patients": (num_patients, 1, 100_000),
             "slices_per_patient": (slices_per_patient, 1, 64),
             "size": (size, 16, 1024),
             "seed": (seed, 0, 2**63 - 1),
             "min_lesion_contrast": (min_lesion_contrast, 0.0, 1.0),
+            "shortcut_rate": (rate, 0.0, 1.0),
         }
-        _check(kind, bounds, class_names, class_shares)
+        _check(kind, bounds, class_names, class_shares, shortcut)
         self._kind = _KINDS[kind]
         self._slices = slices_per_patient
         self._common: dict[str, int | float] = {"size": size, "num_slices": slices_per_patient, "seed": seed}
@@ -130,7 +141,9 @@ class PhantomSource:
             self._common["min_lesion_contrast"] = min_lesion_contrast
         elif min_lesion_contrast != _DEFAULT_CONTRAST:
             log.warning("min_lesion_contrast has no effect on kind='microscopy'; leave it out.")
-        self.name = f"phantom-{kind}" + ("" if signal else "-no-signal")
+        if shortcut is None and shortcut_rate is not None:
+            log.warning("shortcut_rate has no effect without a shortcut; set shortcut, or leave it out.")
+        self.name = f"phantom-{kind}" + ("" if signal else "-no-signal") + ("" if shortcut is None else "-shortcut")
         self.class_names: list[str] = list(class_names or self._kind.classes)
         self.color: Color = self._kind.color
         self.about = self._kind.about
@@ -140,8 +153,12 @@ class PhantomSource:
         shares = class_shares or _default_shares(self._kind, self.class_names)
         self._drawn = _deal_classes(self.class_names, shares, num_patients=num_patients, seed=seed)
         self._labels = self._drawn if signal else _shuffled(self._drawn, seed=seed)
+        bearing = self._bearing_classes() if shortcut == "tag" else self.class_names
+        self._bears_tag = deal_tags(self._labels, classes=bearing, rate=rate if shortcut else 0.0, seed=seed)
         self._settings: dict[str, object] = {"kind": kind, "num_patients": num_patients, **self._common}
         self._settings |= {"signal": signal, "classes": self.class_names, "shares": list(shares)}
+        if shortcut is not None:
+            self._settings |= {"shortcut": shortcut, "shortcut_rate": rate}
         self._records: list[Record] | None = None
 
     def records(self) -> list[Record]:
@@ -161,7 +178,7 @@ class PhantomSource:
         image = self._kind.draw(**self._arguments(record))
         pixel_mm = self._kind.field_mm / image.pixels.shape[0]
         return RawImage(
-            pixels=image.pixels,
+            pixels=tagged(image.pixels) if self.bears_tag(record) else image.pixels,
             color=self.color,
             value_range=self._kind.value_range,
             spacing_mm=(pixel_mm, pixel_mm),
@@ -174,10 +191,18 @@ class PhantomSource:
         mask_HW, _ = self._kind.describe(**self._arguments(record))
         return mask_HW
 
+    def bears_tag(self, record: Record) -> bool:
+        """Whether the planted shortcut is in the picture; nothing of the record says so."""
+        return self._bears_tag[int(self._arguments(record)["patient_seed"])]
+
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that change with every setting that changes the data."""
         text = json.dumps({"revision": _REVISION, **self._settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _bearing_classes(self) -> list[str]:
+        ill = [name for name in self.class_names if name != self._kind.without_lesion]
+        return ill if len(ill) < len(self.class_names) else self.class_names[:1]
 
     def _record(self, patient: int, index: int) -> Record:
         name = f"patient-{patient + 1:0{self._digits}d}"
@@ -223,6 +248,7 @@ def _check(
     bounds: dict[str, tuple[float, float, float]],
     class_names: list[str] | None,
     class_shares: list[float] | None,
+    shortcut: str | None,
 ) -> None:
     """Raise one ConfigError with everything that is wrong."""
     if kind not in _KINDS:
@@ -249,6 +275,10 @@ def _check(
         mistakes.append(
             f"phantom: class_shares must be positive, got {class_shares}; to leave out a class, set class_names."
         )
+    if shortcut is not None and shortcut not in _DEFAULT_RATES:
+        mistakes.append(f"phantom: there is no shortcut '{shortcut}'. {did_you_mean(shortcut, _DEFAULT_RATES)}")
+    if shortcut is not None and kind != "mri":
+        mistakes.append(f"phantom: shortcut is planted in kind 'mri' only, got kind '{kind}'; leave it out.")
     if mistakes:
         raise ConfigError(mistakes)
 

@@ -10,21 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from scanlens.explain.limits_plan import LimitsPlan
+from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.files import write_json
 from scanlens.pipeline import only_writer
+from scanlens.pipeline.explanations.stamps import renew_stamps
 from scanlens.pipeline.explanations.subject import Subject, open_subject
 from scanlens.report.page import write_report
 
 log = logging.getLogger(__name__)
 
 
-def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int, limits: LimitsPlan | None = None) -> dict[str, Any]:
+def explain(
+    run_dir: Path,
+    *,
+    parts: Sequence[str],
+    max_cases: int,
+    methods: Sequence[str] | None = None,
+    shortcut_plan: ShortcutPlan | None = None,
+    limits: LimitsPlan | None = None,
+) -> dict[str, Any]:
     """Put the explanations of a finished run to the test, write `explanations/<part>.json` and the page again.
 
     Args:
         run_dir: folder of a finished run of a classifier.
         parts: of `scanlens.explain.parts.PARTS`.
         max_cases: images looked at by parts that cost passes for each.
+        methods: options of the group `explain` that the score card compares beside the run's own; None for the usual ones.
+        shortcut_plan: what the part `shortcuts` is asked beyond what it always asks.
         limits: what the part `limits` tries; None for what suits the images.
 
     Returns:
@@ -33,9 +45,10 @@ def explain(run_dir: Path, *, parts: Sequence[str], max_cases: int, limits: Limi
     Raises:
         RunError: if it is no finished run of a classifier with test images.
     """
-    subject = open_subject(run_dir, max_cases=max_cases, limits=limits)
+    subject = open_subject(run_dir, max_cases=max_cases, methods=methods, shortcut_plan=shortcut_plan, limits=limits)
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
+        renew_stamps(subject.run)
         if subject.run.report_file.is_file():
             write_report(subject.run.folder)
     log.info("written to %s", subject.run.explanations)

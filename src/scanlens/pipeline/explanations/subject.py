@@ -21,6 +21,7 @@ from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.explain.base import Explainer
 from scanlens.explain.limits_plan import LimitsPlan
+from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.models.base import Network
 from scanlens.pipeline import stages_done
 from scanlens.pipeline.build import open_data
@@ -40,14 +41,18 @@ class Subject:
         network: with the best weights, in evaluation mode.
         data: its images, as the network gets them.
         max_cases: a part that costs passes for each image looks at no more than so many, drawn at random by the seed.
+        shortcut_plan: what the audit of shortcuts was asked beyond what it always asks.
         limits: what the part `limits` tries.
+        methods: options of the group `explain` that are compared beside the run's own methods; None for the usual ones.
     """
 
     run: Run
     network: Network
     data: ScanData
     max_cases: int
+    shortcut_plan: ShortcutPlan = field(default_factory=ShortcutPlan)
     limits: LimitsPlan = field(default_factory=LimitsPlan)
+    methods: Sequence[str] | None = None
 
     @property
     def seed(self) -> int:
@@ -89,7 +94,14 @@ class Subject:
         return torch.tensor([self.class_names.index(row[column]) for row in rows])
 
 
-def open_subject(run_dir: Path, *, max_cases: int, limits: LimitsPlan | None = None) -> Subject:
+def open_subject(
+    run_dir: Path,
+    *,
+    max_cases: int,
+    methods: Sequence[str] | None = None,
+    shortcut_plan: ShortcutPlan | None = None,
+    limits: LimitsPlan | None = None,
+) -> Subject:
     """The finished run in this folder, opened; see `Subject` for the arguments.
 
     Raises:
@@ -104,4 +116,6 @@ def open_subject(run_dir: Path, *, max_cases: int, limits: LimitsPlan | None = N
         raise RunError(f"{run.folder} has no test images; nothing can be explained")
     if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
         network.to("cuda")
-    return Subject(run, network, open_data(run), max_cases, limits or LimitsPlan())
+    return Subject(
+        run, network, open_data(run), max_cases, shortcut_plan or ShortcutPlan(), limits or LimitsPlan(), methods
+    )

@@ -11,6 +11,7 @@ from scanlens.evaluation.calibrator import Calibrator
 from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.conformal import ConformalSets
 from scanlens.evaluation.decisions import apply_decisions, stored_points
+from scanlens.evaluation.patient_rules import MEAN
 from scanlens.evaluation.referral import Referral
 from scanlens.evaluation.rule_choice import RuleChoice
 from scanlens.pipeline.patients import PatientPlan, Predicted, rule_of
@@ -25,6 +26,7 @@ from scanlens.pipeline.trust import (
 from scanlens.runs import Config, Run
 
 OLD = "the run was judged by a version that chose nothing of this kind"
+PARTS = ("calibration", "conformal", "referral", "decisions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def read_chosen(run: Run) -> Chosen:
             raise ValueError(f"class_names {judged['class_names']} are not those of config.yaml")
         rule, positive = rule_of(judged, run.facts["class_names"])
         calibration, reasons = judged.get("calibration") or {}, {}
-        for key in ("calibration", "conformal", "referral", "decisions"):
+        for key in PARTS:
             part = judged.get(key) or {"reason": OLD}
             if "reason" in part:
                 reasons[key] = str(part["reason"])
@@ -74,6 +76,11 @@ def read_chosen(run: Run) -> Chosen:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RunError) as error:
         raise RunError(f"{run.evaluation_file} cannot be understood ({error}). Restore it from a copy.") from error
     return found
+
+
+def nothing_chosen(reason: str) -> Chosen:
+    """Of a run that chose nothing: images are joined by their mean, and every part is missing for this reason."""
+    return Chosen({}, PatientPlan(RuleChoice(MEAN, reason), None), None, None, None, dict.fromkeys(PARTS, reason))
 
 
 def _check_classes(found: Chosen, run: Run) -> None:

@@ -13,7 +13,7 @@ from scanlens.errors import RunError
 from scanlens.report.folder import RunFolder, understood
 
 SCHEMA_VERSION = 1
-SECTIONS: tuple[str, ...] = ("limits", "registration")
+SECTIONS: tuple[str, ...] = ("score_card", "verdicts", "shortcuts", "limits", "registration")
 """Modules of this room in the order of the page; each has TITLE and `section(run, content)`."""
 
 

@@ -1,0 +1,110 @@
+"""Do maps stay the same when the image changes so little that the network says the same?
+
+Legend: B images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from scanlens.evaluation.explanations import score_card
+from scanlens.evaluation.explanations.numbers import Whose, mean_number
+from scanlens.explain.asking import margins_of, probabilities_of
+from scanlens.explain.stability import NUDGES, nudged
+from scanlens.pipeline.explanations.card.compared import Method
+from scanlens.pipeline.explanations.card.images import CardImages
+from scanlens.pipeline.explanations.card.method_maps import Mapped, method_maps, ranks_alike
+from scanlens.pipeline.explanations.card.randomization import Values, mean_known
+
+SEED_TO_SEED = "one training run cannot tell whether another one would point elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Nudged:
+    """The images slightly changed, and what the network says of them.
+
+    Args:
+        x_BCHW: by nudge.
+        says_the_same_B: by nudge, whether it still names the explained class.
+        change_B: mean absolute change of the log-odds.
+    """
+
+    x_BCHW: dict[str, torch.Tensor] = field(default_factory=dict)
+    says_the_same_B: dict[str, list[bool]] = field(default_factory=dict)
+    change_B: list[float] = field(default_factory=list)
+
+
+def nudge_all(network: nn.Module, images: CardImages, *, num_images: int, seed: int) -> Nudged:
+    """Small changes of the first images; asked once for all methods."""
+    x_BCHW, target_B = images.x_BCHW[:num_images], images.target_B[:num_images]
+    found = Nudged()
+    if not len(x_BCHW):
+        return found
+    plain_B, total_B = margins_of(network, x_BCHW, target_B), torch.zeros(len(x_BCHW), dtype=torch.float64)
+    for nudge in NUDGES:
+        changed_BCHW = nudged(x_BCHW, nudge, seed=seed)
+        found.x_BCHW[nudge] = changed_BCHW
+        named_B = probabilities_of(network, changed_BCHW).argmax(dim=1)
+        found.says_the_same_B[nudge] = (named_B == target_B.cpu()).tolist()
+        total_B += (margins_of(network, changed_BCHW, target_B) - plain_B).abs()
+    found.change_B.extend((total_B / len(NUDGES)).tolist())
+    return found
+
+
+def stability(
+    method: Method, network: nn.Module, maps: list[Mapped], images: CardImages, changed: Nudged, *, num_images: int
+) -> tuple[Values, int]:
+    """Of each of the first images the mean rank correlation of its map with those after nudges that keep the class.
+
+    Returns:
+        One value per image (None if blank, or if no nudge keeps the class), and how many nudges changed the class.
+    """
+    ranks: list[list[float | None]] = [[] for _ in range(num_images)]
+    num_changed = 0
+    for nudge in changed.x_BCHW:
+        after = method_maps(method.explainer, network, changed.x_BCHW[nudge][:num_images], images.target_B[:num_images])
+        for b, one in enumerate(after):
+            if changed.says_the_same_B[nudge][b]:
+                ranks[b].append(ranks_alike(maps[b], one))
+            else:
+                num_changed += 1
+    return [mean_known(known) for known in ranks], num_changed
+
+
+def consistency_content(
+    likeness_B: Values,
+    floor_B: Values,
+    whose: Whose,
+    *,
+    num_class_changed: int,
+    change_B: list[float],
+    num_blank: int,
+    seed_to_seed: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Numbers and verdict of one method.
+
+    Args:
+        likeness_B: see `stability`.
+        floor_B: mean rank correlation with maps of other images.
+        whose: the images.
+        num_class_changed: nudges that changed the class, left out.
+        change_B: of the log-odds.
+        num_blank: maps that say nothing, left out.
+        seed_to_seed: what other training runs say of the same, {"status", "reason"}; None if none was looked at.
+    """
+    gain = [None if a is None or f is None else a - f for a, f in zip(likeness_B, floor_B, strict=True)]
+    likeness, above_floor = mean_number(likeness_B, whose), mean_number(gain, whose)
+    blank = score_card.too_blank(num_blank, len(likeness_B))
+    verdict = score_card.consistency(likeness, above_floor, blank=blank)
+    return verdict.as_dict() | {
+        "rank_correlation": likeness,
+        "above_other_images": above_floor,
+        "log_odds_change": mean_number(list(change_B), whose),
+        "num_class_changed": num_class_changed,
+        "num_blank": num_blank,
+        "seed_to_seed": seed_to_seed or score_card.not_assessed(f"{SEED_TO_SEED}.").as_dict(),
+    }

@@ -1,0 +1,175 @@
+"""Everything that a score card measures, method by method, before any number or verdict is made of it.
+
+Legend: B images, D steps of randomization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from scanlens.pipeline.explanations.card.compared import Method
+from scanlens.pipeline.explanations.card.consistency import nudge_all, stability
+from scanlens.pipeline.explanations.card.images import CardImages
+from scanlens.pipeline.explanations.card.labels import Shuffled
+from scanlens.pipeline.explanations.card.method_maps import Mapped, method_maps, ranks_alike
+from scanlens.pipeline.explanations.card.plan import MethodPlan, RemovalPlan
+from scanlens.pipeline.explanations.card.plausibility import Pointing, overlap_at_threshold, pointing, reached_by_all
+from scanlens.pipeline.explanations.card.randomization import Likeness, Values, different_images, randomized_likeness
+from scanlens.pipeline.explanations.card.removal import Removals, removals
+
+STEPS_OF_PROGRESS = 5
+"""For each method: maps, stability, deletion, ROAD, pointing; seeds of randomization come on top."""
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Measured:
+    """One method on the images with a finding (the first of them, as many as its plan says) and with a lesion."""
+
+    method: Method
+    plan: MethodPlan
+    maps: list[Mapped]
+    floor_B: Values
+    signed_floor_B: Values
+    likeness_B: Values = field(default_factory=list)
+    num_class_changed: int = 0
+    randomized: Likeness = field(default_factory=lambda: Likeness([], []))
+    with_random_labels_B: Values | None = None
+    removed: Removals = field(default_factory=Removals)
+    imputed: Removals = field(default_factory=Removals)
+    pointing: Pointing = field(default_factory=Pointing)
+
+    def num_blank(self, num: int) -> int:
+        """Of the first maps, those that say nothing about where."""
+        return sum(one.is_blank for one in self.maps[:num])
+
+
+def mapped(
+    network: nn.Module, methods: Sequence[Method], plans: Sequence[MethodPlan], images: CardImages, advance: Advance
+) -> list[Measured]:
+    """Maps of the images with a finding, and how alike maps of different images are."""
+    found = []
+    for method, plan in zip(methods, plans, strict=True):
+        chosen = slice(plan.num_maps)
+        maps = method_maps(method.explainer, network, images.x_BCHW[chosen], images.target_B[chosen])
+        floor_B, signed_floor_B = different_images(maps, images.target_B[chosen].tolist())
+        found.append(Measured(method, plan, maps, floor_B, signed_floor_B))
+        advance(1)
+    return found
+
+
+def measure_consistency(
+    measured: Sequence[Measured], network: nn.Module, images: CardImages, *, seed: int, advance: Advance
+) -> list[float]:
+    """Add the stability of each method; how far small changes moved the log-odds of each image is returned."""
+    most = max(one.plan.num_nudged for one in measured)
+    changed = nudge_all(network, images, num_images=most, seed=seed)
+    for one in measured:
+        num = min(one.plan.num_nudged, len(one.maps))
+        one.likeness_B, one.num_class_changed = stability(
+            one.method, network, one.maps, images, changed, num_images=num
+        )
+        advance(1)
+    return changed.change_B
+
+
+def measure_randomization(
+    measured: Sequence[Measured],
+    network: nn.Module,
+    images: CardImages,
+    *,
+    layers: Sequence[str],
+    steps: Sequence[int],
+    seed: int,
+    advance: Advance,
+) -> None:
+    """Add what is left of each method's maps when weights are drawn anew."""
+    likeness = randomized_likeness(
+        network,
+        [one.method for one in measured],
+        [one.plan.randomization for one in measured],
+        [one.maps for one in measured],
+        images,
+        layers=layers,
+        steps=steps,
+        seed=seed,
+        advance=advance,
+    )
+    for one, found in zip(measured, likeness, strict=True):
+        one.randomized = found
+
+
+def measure_labels(measured: Sequence[Measured], shuffled: Shuffled, images: CardImages) -> None:
+    """Add the likeness with maps of a network that has learned random labels, if there is one."""
+    if shuffled.network is None:
+        return
+    for one in measured:
+        num = one.plan.randomization.num_images
+        after = method_maps(one.method.explainer, shuffled.network, images.x_BCHW[:num], images.target_B[:num])
+        ranks = [ranks_alike(own, other) for own, other in zip(one.maps[:num], after, strict=True)]
+        one.with_random_labels_B = [None if rank is None else abs(rank) for rank in ranks]
+
+
+def measure_removal(
+    measured: Sequence[Measured],
+    network: nn.Module,
+    images: CardImages,
+    plan: RemovalPlan,
+    *,
+    seed: int,
+    advance: Advance,
+) -> None:
+    """Add deletion, insertion and ROAD of each method."""
+    for one in measured:
+        one.removed = removals(
+            network,
+            one.maps,
+            images,
+            num_images=plan.num_removed,
+            shares=plan.shares,
+            filling="blur_noise",
+            seed=seed,
+            advance=advance,
+        )
+        one.imputed = removals(
+            network,
+            one.maps,
+            images,
+            num_images=plan.num_imputed,
+            shares=plan.imputed_shares,
+            filling="imputed",
+            seed=seed,
+            advance=advance,
+        )
+
+
+def measure_plausibility(
+    measured: Sequence[Measured],
+    network: nn.Module,
+    marked: CardImages,
+    val: CardImages,
+    *,
+    seed: int,
+    advance: Advance,
+) -> int:
+    """Add where the peaks of each method lie; how many images were left out, because some method's maps miss their lesion."""
+    maps = [
+        method_maps(
+            one.method.explainer,
+            network,
+            marked.x_BCHW[: one.plan.num_marked],
+            marked.target_B[: one.plan.num_marked],
+        )
+        for one in measured
+    ]
+    is_meant_B = reached_by_all(maps, marked.masks)
+    for one, found in zip(measured, maps, strict=True):
+        num_val = one.plan.num_val if any(is_meant_B) else 0
+        one.pointing = pointing(found, marked, is_meant_B, seed=seed)
+        val_maps = method_maps(one.method.explainer, network, val.x_BCHW[:num_val], val.target_B[:num_val])
+        overlap_at_threshold(one.pointing, found, marked, is_meant_B, val_maps=val_maps, val=val)
+        advance(1)
+    return len(is_meant_B) - sum(is_meant_B)
