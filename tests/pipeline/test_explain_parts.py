@@ -82,7 +82,7 @@ def test_the_operating_point_is_the_one_of_the_evaluation(runs: Path) -> None:
     assert reason is None
     assert caller is not None
     judged = json.loads((runs / "0" / "evaluation.json").read_text(encoding="utf-8"))
-    assert caller.threshold == judged["decisions"]["chosen"]["threshold"]
+    assert caller.point.threshold == judged["decisions"]["chosen"]["threshold"]
     x_BCHW, _ = subject.images(subject.test.rows[:5])
     stated = caller.calibrator.apply(subject.test.probabilities_NK[:5])
     np.testing.assert_allclose(caller.probabilities(x_BCHW), stated, atol=1e-4)
