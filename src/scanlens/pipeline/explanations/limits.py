@@ -56,8 +56,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     _write_picture(plan, rows[0])
     return summary | {
         "positive": caller.target.name,
-        "unit": caller.unit,
-        "threshold": caller.threshold,
+        "unit": caller.point.unit,
+        "threshold": caller.point.threshold,
         "method": subject.explainers[0].name,
         "method_title": subject.explainers[0].title,
         "tolerance_px": plan.insertion.tolerance_px,
