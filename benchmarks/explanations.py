@@ -40,6 +40,7 @@ MEASURES = {
     "kept with random weights": ("fidelity", "randomization", "kept"),
     "stability": ("consistency", "rank_correlation"),
 }
+COMMAND = "from scanlens.cli import main; main()"
 HEADINGS = ("consistency", "plausibility", "fidelity")
 
 
@@ -62,7 +63,7 @@ def commands(data: str, model: str, root: Path, seed: int, cases: int) -> list[l
         ]
         wanted.append(["train.py", *words, f"seed={seed}", "split.seed=1", f"run_id={run_id(data, model, seed)}"])
     if not (folder / "explanations" / "score_card.json").is_file():
-        wanted.append(["-m", "scanlens.cli", "explain", f"run={folder}", "parts=score_card", f"cases={cases}"])
+        wanted.append(["-c", COMMAND, "explain", f"run={folder}", "parts=score_card", f"cases={cases}"])
     return wanted
 
 
@@ -167,7 +168,7 @@ def main() -> None:
             for model in models:
                 for data in sets:
                     for words in commands(data, model, root, seed, args.cases):
-                        print("python", *words, flush=True)
+                        print(*(["scanlens", *words[2:]] if words[0] == "-c" else ["python", *words]), flush=True)
                         subprocess.run([sys.executable, *words], cwd=REPOSITORY, check=False)
     cards = {f"{d}/{m}": found for m in MODELS for d in FOLDERS if (found := cards_of(d, m, args.seeds))}
     pools = {key: pooled(found) for key, found in cards.items()}
