@@ -21,11 +21,9 @@ from scanlens.help_texts import (
     REPORT_HELP,
     ROBUSTNESS_HELP,
 )
-from scanlens.paths import config_dir, new_run_id
+from scanlens.paths import new_run_id
 
 MAPPED_SLICES = 3
-EXPLAINED_CASES, MOST_EXPLAINED_CASES = 50, 100_000
-NO_METHODS = ("auto", "none", "residual", "latent_cam")  # of the group `explain`: several, none, or of an autoencoder
 EVALUATE_WORDS = ("classes", "on_seen", "out", "split")
 
 
@@ -139,50 +137,26 @@ def explain(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(EXPLAIN_HELP)
         return
-    from scanlens.explain.limits_plan import LIMITS_WORDS, LimitsPlan
-    from scanlens.explain.parts import PARTS
-    from scanlens.explain.shortcut_plan import LEAST_EFFECT, shortcut_plan
+    from scanlens.explain.request import WORDS, request_of
 
-    words = ("parts", "cases", "methods", "boxes", "least_effect", *LIMITS_WORDS)
-    given = pairs("explain", arguments, required=("run",), optional=words)
-    parts = [name for word in given.get("parts", [",".join(PARTS)]) for name in _listed(word)]
-    cases = given.get("cases", [str(EXPLAINED_CASES)])[-1]
-    mistakes = [f"parts: there is no '{name}'. {did_you_mean(name, PARTS)}" for name in parts if name not in PARTS]
-    methods = [name for word in given.get("methods", []) for name in _listed(word)]
-    known = _map_methods() if methods else []
-    mistakes += [f"methods: there is no '{name}'. {did_you_mean(name, known)}" for name in methods if name not in known]
-    if not (cases.isdecimal() and 0 < int(cases[:7]) <= MOST_EXPLAINED_CASES):
-        mistakes.append(
-            f"cases: how many images are looked at, a whole number from 1 to {MOST_EXPLAINED_CASES}, is expected, got '{cases}'"
-        )
-    plan = None
-    try:
-        plan = shortcut_plan(given.get("boxes", []), given.get("least_effect", [str(LEAST_EFFECT)])[-1])
-    except ConfigError as error:
-        mistakes += error.mistakes
-    limits = LimitsPlan()
-    try:
-        limits = LimitsPlan.from_words({name: given[name][-1] for name in LIMITS_WORDS if name in given})
-    except ValueError as error:
-        mistakes.append(str(error))
-    if mistakes:
-        raise ConfigError(mistakes)
+    asked = request_of(pairs("explain", arguments, optional=WORDS))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if asked.runs:
+        from scanlens.pipeline.explanations.spread import explain_runs
+
+        out = Path(asked.out or f"outputs/comparisons/{new_run_id()}")
+        explain_runs([Path(name) for name in asked.runs], max_cases=asked.max_cases, out=out)
+        return
     from scanlens.pipeline.explanations.command import explain
 
     explain(
-        Path(given["run"][-1]),
-        parts=list(dict.fromkeys(parts)),
-        max_cases=int(cases),
-        methods=list(dict.fromkeys(methods)) or None,
-        shortcut_plan=plan,
-        limits=limits,
+        Path(asked.run),
+        parts=asked.parts,
+        max_cases=asked.max_cases,
+        methods=asked.methods,
+        shortcut_plan=asked.shortcut_plan,
+        limits=asked.limits,
     )
-
-
-def _map_methods() -> list[str]:
-    """Options of the configuration group `explain` that are one method each, and explain a class."""
-    return sorted({path.stem for path in (config_dir() / "explain").glob("*.yaml")} - set(NO_METHODS))
 
 
 def ensemble(arguments: Sequence[str]) -> None:

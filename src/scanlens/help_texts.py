@@ -142,6 +142,7 @@ For research, not for diagnosis.
 
 EXPLAIN_HELP = """\
 scanlens explain run=outputs/RUN_ID [parts=NAME,NAME] [cases=50] [methods=NAME,NAME] [...]
+scanlens explain runs=RUN,RUN[,...] [cases=50] [out=FOLDER]
 
 Put the heat maps of a finished run to the test; nothing is trained or chosen anew.
 
@@ -163,6 +164,10 @@ Put the heat maps of a finished run to the test; nothing is trained or chosen an
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
 
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
+
+  runs=      would another training run have pointed elsewhere? Runs of several seeds judged on the same test images
+             (split.file=outputs/RUN_ID/split.csv), or one folder that holds them, such as that of a sweep
+  out=       where map_spread.{json,html} go; a new folder below outputs/comparisons if not given
 
 For research, not for diagnosis.
 """

@@ -92,7 +92,7 @@ def covered(true: Curves, target: float, *, num: int, repeats: int, seed: int) -
             SIZES,
             target=target,
             groups=patients(num),
-            num_resamples=150,
+            num_resamples=100,
             seed=repeat,
         )
         low, high = found["low"], found["high"]
@@ -101,7 +101,7 @@ def covered(true: Curves, target: float, *, num: int, repeats: int, seed: int) -
 
 
 def test_the_interval_holds_the_truth() -> None:
-    assert covered(curve(5, 0.35, 0.03), 0.5, num=40, repeats=50, seed=2) >= 0.86  # 0.95 less three errors of 50
+    assert covered(curve(5, 0.35, 0.03), 0.5, num=40, repeats=30, seed=2) >= 0.83  # 0.95 less three errors of 30
 
 
 @pytest.mark.slow

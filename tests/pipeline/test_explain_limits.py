@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from fakes.commands import train
 from scanlens.evaluation.calibrator import Calibrator
 from scanlens.evaluation.explanations.limits import limits_summary
+from scanlens.evaluation.operating_point import OperatingPoint
 from scanlens.evaluation.resampling import group_patients
 from scanlens.evaluation.target_class import TargetClass
+from scanlens.evaluation.threshold_rules import Argmax, TargetSensitivity
 from scanlens.explain.cam import HiResCam
 from scanlens.explain.lesions import Lesion
 from scanlens.pipeline.explanations.calls import Caller
@@ -52,8 +54,13 @@ class Brightness(nn.Module):
         return torch.cat([torch.zeros_like(score_B1), score_B1], dim=1)
 
 
+def point(threshold: float | None) -> OperatingPoint:
+    rule = Argmax() if threshold is None else TargetSensitivity()
+    return OperatingPoint(rule, "ill", "image", threshold=threshold, reason=None)
+
+
 def insertion(network: nn.Module, *, tolerance_px: float = 4.0) -> Insertion:
-    caller = Caller(network, Calibrator("none", 2), TargetClass("ill", "well", (1,)), 0.5, "image")  # type: ignore[arg-type]
+    caller = Caller(network, Calibrator("none", 2), TargetClass("ill", "well", (1,)), point(0.5))  # type: ignore[arg-type]
     return Insertion(caller, HiResCam(), np.array([CONTRAST]), tolerance_px)
 
 
@@ -98,20 +105,36 @@ def test_clipping_is_counted() -> None:
 
 
 def test_an_image_is_called_at_the_threshold_and_the_most_probable_member_is_explained() -> None:
-    caller = Caller(None, Calibrator("none", 3), TargetClass("ill", "well", (0, 2)), 0.6, "patient")  # type: ignore[arg-type]
+    caller = Caller(None, Calibrator("none", 3), TargetClass("ill", "well", (0, 2)), point(0.6))  # type: ignore[arg-type]
     p = np.array([[0.35, 0.4, 0.25], [0.1, 0.41, 0.49], [0.3, 0.2, 0.5]])
     assert caller.is_called(p).tolist() == [True, False, True]
     assert caller.explained(p).tolist() == [0, 2, 2]
-    by_name = Caller(None, Calibrator("none", 3), TargetClass("ill", "well", (0, 2)), None, "image")  # type: ignore[arg-type]
+    by_name = Caller(None, Calibrator("none", 3), TargetClass("ill", "well", (0, 2)), point(None))  # type: ignore[arg-type]
     assert by_name.is_called(p).tolist() == [True, True, True]
     assert caller.is_negative(["a", "b", "c"], ["a", "b", "c"]) == [False, True, False]
 
 
-@pytest.mark.slow
-def test_limits_of_a_trained_network(tmp_path: Path) -> None:
-    done = train("experiment=demo", "callbacks.num_explained_cases=2", "run_id=r", cwd=tmp_path, timeout_s=550)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    done = train("experiment=demo", "callbacks.num_explained_cases=2", "run_id=r", cwd=folder, timeout_s=550)
     assert done.returncode == 0, done.stderr
-    found = explain(tmp_path / "outputs" / "r", parts=["limits"], max_cases=50)["limits"]
+    return folder / "outputs" / "r"
+
+
+@pytest.mark.slow
+def test_limits_of_a_trained_network(trained: Path) -> None:
+    found = explain(trained, parts=["limits"], max_cases=50)["limits"]
     called = [one["called"]["value"] for one in found["sizes"]]
     assert called[-1] > called[0] + 0.3, "larger lesions must be called more often"
     assert found["sizes"][-1]["near"]["value"] > 3 * found["sizes"][-1]["chance_near"]
+
+
+@pytest.mark.slow
+def test_a_move_that_validation_accepts_does_no_harm_on_marked_lesions(trained: Path) -> None:
+    found = explain(trained, parts=["registration"], max_cases=100)["registration"]
+    for one in found["methods"].values():
+        assert one["num_estimated"] >= 6
+        if one["is_accepted"]:
+            assert one["gain_px"]["low"] > 0
+            assert one["hits"]["gain"]["value"] > -0.05

@@ -13,14 +13,17 @@ from fakes.commands import train
 from scanlens import commands
 from scanlens.errors import ConfigError, RunError
 from scanlens.explain.limits_plan import LimitsPlan
+from scanlens.files import read_csv, write_csv
+from scanlens.pipeline.explanations import limits
 from scanlens.pipeline.explanations.calls import open_caller
 from scanlens.pipeline.explanations.command import explain
 from scanlens.pipeline.explanations.registration import measured_moves
+from scanlens.pipeline.explanations.spread import explain_runs
 from scanlens.pipeline.explanations.subject import open_subject
 from scanlens.report.explanations.limits import sentences
 
 TINY = ["data=mri", "data.num_patients=30", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
-TINY += ["audit.enabled=false", "logger=none", "callbacks.num_explained_cases=2", "callbacks.explain_every_n_epochs=0"]
+TINY += ["audit.enabled=false", "logger=none", "callbacks.num_explained_cases=1", "callbacks.explain_every_n_epochs=0"]
 TINY += ["callbacks.register_maps=true", "callbacks.bootstrap_resamples=50", "trainer.num_threads=1", "run_id=r"]
 
 
@@ -67,8 +70,8 @@ def test_limits_are_written_and_become_a_section_of_the_page(copy: Path) -> None
     assert found["own_lesions"]["num_lesions"] > 5
     assert found["pixel_mm"]["median"] > 1
     assert found["num_images"] % found["num_places"] == 0
-    again = explain(copy, parts=["limits"], max_cases=6, limits=plan)["limits"]
-    assert again | {"duration_s": 0} == found | {"duration_s": 0}
+    again = limits.measure(open_subject(copy, max_cases=6, limits=plan))
+    assert again == {name: found[name] for name in again}
     patients = {row["patient"] for row in open_subject(copy, max_cases=1).run.split_rows}
     assert not [name for name in patients if name and name in json.dumps(found)]
 
@@ -79,7 +82,7 @@ def test_the_operating_point_is_the_one_of_the_evaluation(runs: Path) -> None:
     assert reason is None
     assert caller is not None
     judged = json.loads((runs / "0" / "evaluation.json").read_text(encoding="utf-8"))
-    assert caller.threshold == judged["decisions"]["chosen"]["threshold"]
+    assert caller.point.threshold == judged["decisions"]["chosen"]["threshold"]
     x_BCHW, _ = subject.images(subject.test.rows[:5])
     stated = caller.calibrator.apply(subject.test.probabilities_NK[:5])
     np.testing.assert_allclose(caller.probabilities(x_BCHW), stated, atol=1e-4)
@@ -97,7 +100,7 @@ def test_without_an_operating_point_limits_say_why(copy: Path) -> None:
 
 
 def test_registration_is_written_and_becomes_a_section_of_the_page(copy: Path) -> None:
-    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    found = explain(copy, parts=["registration"], max_cases=16)["registration"]
     page = (copy / "report" / "index.html").read_text(encoding="utf-8")
     assert 'id="registration"' in page
     assert list(found["methods"]) == ["hires_cam", "grad_cam"]
@@ -123,13 +126,64 @@ def test_maps_are_moved_for_whoever_explains_with_the_run_later(copy: Path) -> N
     path.write_text(json.dumps(content), encoding="utf-8")
     first, second = open_subject(copy, max_cases=1).explainers
     assert (first.shift_yx, second.shift_yx) == ((2.0, -1.0), (0.0, 0.0))
-    found = explain(copy, parts=["registration"], max_cases=40)["registration"]
+    found = explain(copy, parts=["registration"], max_cases=4)["registration"]
     assert found["applied"] == {"hires_cam": [2.0, -1.0]}
     path.write_text('{"methods": {"hires_cam": {"is_accepted": true, "shift_yx": "up"}}}', encoding="utf-8")
     with pytest.raises(RunError, match=r"moves\.json cannot be understood"):
         explain(copy, parts=["registration"], max_cases=1)
 
 
-def test_mistakes_in_the_words_are_told_before_anything_is_read() -> None:
-    with pytest.raises(ConfigError, match="at least three rising"):
-        commands.explain(["run=r", "limits.sizes=[3,2,9]"])
+def test_the_maps_of_runs_in_one_folder_are_held_against_each_other(runs: Path, tmp_path: Path) -> None:
+    found = explain_runs([runs], max_cases=8, out=tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "map_spread.json").read_text(encoding="utf-8")) == found
+    assert [one["name"] for one in found["runs"]] == ["0", "1"]
+    assert 0 <= found["maps"]["overall"]["further"]["value"] <= 1
+    page = (tmp_path / "out" / "map_spread.html").read_text(encoding="utf-8")
+    assert "Another training run would have pointed elsewhere" in page
+    assert page.count("<img") == 2 * len(found["shown"])
+    assert "<script" not in page
+    patients = {row["patient"] for row in open_subject(runs / "0", max_cases=1).run.split_rows}
+    assert not [name for name in patients if name and (f">{name}<" in page or name in json.dumps(found))]
+
+
+def test_a_run_and_its_copy_point_to_the_same_places(runs: Path, copy: Path, tmp_path: Path) -> None:
+    found = explain_runs([runs / "0", copy], max_cases=8, out=tmp_path / "out")
+    overall = found["maps"]["overall"]
+    assert (overall["further"]["value"], overall["distance_px"]["value"]) == (0, 0)
+    assert overall["rank"]["value"] == pytest.approx(1)
+    assert found["answers"]["overall"]["difference"]["value"] == 0
+    assert found["runs"][0]["hits"] == found["runs"][1]["hits"]
+
+
+def test_runs_on_other_images_or_other_pixels_are_refused(runs: Path, copy: Path, tmp_path: Path) -> None:
+    path = copy / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    cache = Path(open_subject(copy, max_cases=1).run.facts["cache"])
+    other = Path(shutil.copytree(cache, tmp_path / "other"))
+    path.write_text(text.replace(str(cache), str(other)), encoding="utf-8")
+    with pytest.raises(RunError, match="saw their images in another form"):
+        explain_runs([runs / "0", copy], max_cases=2, out=tmp_path / "out")
+    path.write_text(text, encoding="utf-8")
+    predictions = copy / "predictions" / "test.csv"
+    rows = read_csv(predictions)
+    write_csv(predictions, list(rows[0]), rows[1:])
+    with pytest.raises(RunError, match="were judged on different images: 1 only in 0"):
+        explain_runs([runs / "0", copy], max_cases=2, out=tmp_path / "out")
+    with pytest.raises(RunError, match="at least two runs"):
+        explain_runs([runs / "0"], max_cases=2, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run=r", "limits.sizes=[3,2,9]"], "at least three rising"),
+        (["parts=limits"], "either run=RUN, or runs="),
+        (["run=r", "runs=a,b"], "either run=RUN, or runs="),
+        (["runs=a,b", "parts=limits"], "parts: goes with run="),
+        (["run=r", "out=o"], "out: goes with runs="),
+        (["run=r", "parts=limit"], "Did you mean 'limits'"),
+    ],
+)
+def test_mistakes_in_the_words_are_told_before_anything_is_read(words: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        commands.explain(words)

@@ -84,7 +84,7 @@ class VerdictWriter:
         ]
         written: dict[str, list[dict[str, Any]]] = {}
         for explainer in explainers:
-            written[explainer.name] = []
+            written[explainer.name], sanity = [], sanity_of(folder, explainer.name)
             for case, made in zip(cases, maps[explainer.name], strict=True):
                 written[explainer.name].append(self._one(folder, case, explainer, made, sanity, clock))
         return written
@@ -118,11 +118,20 @@ class VerdictWriter:
         return found | _pictures(folder, made, measured)
 
 
-def sanity_of(folder: Path) -> Sanity:
-    """What the score card of the same run says of its network; not assessed where there is none."""
+def sanity_of(folder: Path, method: str | None = None) -> Sanity:
+    """What the score card of the same run says of its network; not assessed where there is none.
+
+    Args:
+        folder: of the explanations.
+        method: the maps of which method; what is known of the first method stands in for one that the card does not list.
+    """
     path = folder / SCORE_CARD
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["sanity"]
+        card = json.loads(path.read_text(encoding="utf-8"))
+        found = card["sanity"]
+        for one in card.get("methods") or ():
+            if one["name"] == method:
+                found = one["fidelity"]["randomization"]
         return Sanity(str(found["status"]), str(found.get("reason") or ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Sanity()

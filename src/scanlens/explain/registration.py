@@ -11,7 +11,8 @@ Legend: B images, C channels, H rows, W columns; N images of a data set. Positio
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,70 +30,47 @@ BATCH = 8
 Peaks = NDArray[np.float64]
 
 
-def map_peaks(explanation: Explanation) -> Peaks:
-    """Where each map is largest, peak_B2; not a number for a map that points nowhere."""
-    found = [
-        None if is_blank else peak_yx(map_HW)
-        for map_HW, is_blank in zip(explanation.map_BHW.numpy(), explanation.is_blank_B.tolist(), strict=True)
-    ]
-    return _as_array(found)
-
-
-def reference_peaks(
-    model: nn.Module,
-    x_BCHW: Tensor,
-    target_B: Tensor | Sequence[int],
-    *,
-    sigma_px: float,
-    gradients: Explainer | None = None,
-) -> Peaks:
-    """Where the smoothed integrated gradients of each image are largest, peak_B2.
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """Integrated gradients of many images, against which maps are held.
 
     Args:
-        model: a classifier.
-        x_BCHW: images.
-        target_B: one class per image.
-        sigma_px: of the Gaussian that smooths them; about half a cell of the map that is held against them.
-        gradients: another method on pixels in place of integrated gradients.
+        map_NHW: signed, one value a pixel.
+        is_blank_N: those that say nothing about where.
     """
-    explanation = (gradients or IntegratedGradients()).explain(model, x_BCHW, target_B)
-    found = [
-        None if is_blank else peak_yx(gaussian_filter(map_HW.astype(np.float64), sigma_px, mode="nearest"))
-        for map_HW, is_blank in zip(explanation.map_BHW.numpy(), explanation.is_blank_B.tolist(), strict=True)
-    ]
-    return _as_array(found)
+
+    map_NHW: NDArray[np.float64]
+    is_blank_N: NDArray[np.bool_]
+
+    def peaks(self, *, sigma_px: float) -> Peaks:
+        """Where the smoothed maps are largest, peak_N2; not a number for a blank one.
+
+        Args:
+            sigma_px: of the Gaussian that smooths them, see `sigma_for`.
+        """
+        smooth = [gaussian_filter(map_HW, sigma_px, mode="nearest") for map_HW in self.map_NHW]
+        return _peaks(smooth, self.is_blank_N)
 
 
-def both_peaks(
-    explainer: Explainer, model: nn.Module, x_BCHW: Tensor, target_B: Tensor
-) -> tuple[Peaks, Peaks, Geometry]:
-    """Peaks of the map and of the reference for many images, peak_N2 each, and the geometry of the map."""
-    mapped, referred = [], []
-    geometry: Geometry | None = None
-    for start in range(0, len(x_BCHW), BATCH):
-        chosen = slice(start, start + BATCH)
-        explanation = explainer.explain(model, x_BCHW[chosen], target_B[chosen])
-        geometry = explanation.geometry
-        mapped.append(map_peaks(explanation))
-        referred.append(reference_peaks(model, x_BCHW[chosen], target_B[chosen], sigma_px=sigma_for(geometry)))
-    if geometry is None:
-        raise ValueError("at least one image is needed")
-    return np.concatenate(mapped), np.concatenate(referred), geometry
+def reference_of(model: nn.Module, x_NCHW: Tensor, target_N: Tensor) -> Reference:
+    """Integrated gradients of every image for its class; slow: two dozen passes an image and more."""
+    maps, blank = [], []
+    for explanation in _explained(IntegratedGradients(), model, x_NCHW, target_N):
+        maps.append(explanation.map_BHW.numpy().astype(np.float64))
+        blank.append(explanation.is_blank_B.numpy())
+    return Reference(np.concatenate(maps), np.concatenate(blank))
+
+
+def map_peaks(explainer: Explainer, model: nn.Module, x_NCHW: Tensor, target_N: Tensor) -> tuple[Peaks, Geometry]:
+    """Where the map of each image is largest, peak_N2 (not a number where it points nowhere), and where its cells lie."""
+    found = list(_explained(explainer, model, x_NCHW, target_N))
+    peaks = [_peaks(one.map_BHW.numpy(), one.is_blank_B.numpy()) for one in found]
+    return np.concatenate(peaks), found[0].geometry
 
 
 def sigma_for(geometry: Geometry) -> float:
     """Half a cell, at least a pixel: how much the reference is smoothed."""
     return max(1.0, max(geometry.jump_yx) / 2)
-
-
-def median_shift(map_N2: Peaks, reference_N2: Peaks) -> Pair | None:
-    """The median way from the map's peaks to the reference's, (down, right) in pixels; None without a pair of peaks."""
-    way_N2 = reference_N2 - map_N2
-    way_N2 = way_N2[np.isfinite(way_N2).all(axis=1)]
-    if len(way_N2) == 0:
-        return None
-    down, right = np.median(way_N2, axis=0)
-    return float(down), float(right)
 
 
 def largest_shift(geometry: Geometry, image_hw: tuple[int, int]) -> float:
@@ -113,5 +91,13 @@ def registered(explainer: Explainer, shift_yx: Pair) -> Explainer:
     return moved
 
 
-def _as_array(peaks: Sequence[tuple[float, float] | None]) -> Peaks:
-    return np.array([(np.nan, np.nan) if one is None else one for one in peaks], dtype=np.float64).reshape(-1, 2)
+def _explained(explainer: Explainer, model: nn.Module, x_NCHW: Tensor, target_N: Tensor) -> Iterator[Explanation]:
+    """Batch by batch; at least one, so that no images are refused by the method itself."""
+    for start in range(0, max(1, len(x_NCHW)), BATCH):
+        chosen = slice(start, start + BATCH)
+        yield explainer.explain(model, x_NCHW[chosen], target_N[chosen])
+
+
+def _peaks(maps: Iterable[NDArray[np.floating]], is_blank_N: NDArray[np.bool_]) -> Peaks:
+    found = [None if blank else peak_yx(map_HW) for map_HW, blank in zip(maps, is_blank_N, strict=True)]
+    return np.array([(np.nan, np.nan) if one is None else one for one in found], dtype=np.float64).reshape(-1, 2)

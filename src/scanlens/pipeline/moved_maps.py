@@ -2,6 +2,10 @@
 
 `callbacks.register_maps=true` measures while the test images are explained and writes explanations/moves.json; whoever
 explains with this run afterwards moves the maps in the same way.
+
+It is off by default. Of HiResCAM maps of five LeNets trained on the MRI phantoms one was moved (its peak then lay in the
+lesion in 70 % in place of 36 % of cases), the other four stayed; of six LeNets on two real data sets none was moved, and
+moving them all the same would have changed hits by between -0.06 and +0.08.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ MEANINGS: dict[Level, str] = {
 """What each verdict means, for a legend."""
 
 PASS, FAIL = "PASS", "FAIL"
+_OTHER_GROUND = 0.2  # difference of the shares on the body from which regions are not comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ def _region_in_words(region: Mapping[str, Any]) -> str:
 def _against(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> Iterator[str]:
     """Reasons not to rely on a map whose region matters."""
     agreement, stability = measured["agreement"], measured["stability"]
+    if (gap := _ground_in_words(measured["region"])) is not None:
+        yield gap
     if agreement is not None and not _agrees(agreement, plan):
         yield _agreement_in_words(agreement, plan)
     if stability is not None and _kept(stability) < plan.least_kept:
@@ -157,6 +160,17 @@ def _also(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> Ite
     if measured["quality"]["status"] == "odd":
         yield _oddity_in_words(measured["quality"])
     yield _sanity_in_words(sanity)
+
+
+def _ground_in_words(region: Mapping[str, Any]) -> str | None:
+    """Said where the regions elsewhere show less of the body, or more, than the highlighted one."""
+    own, others = region["body_share"], region["body_share_elsewhere"]
+    if others is None or abs(own - others) <= _OTHER_GROUND:
+        return None
+    return (
+        f"There was too little room on the same kind of ground: {round(100 * own)} % of the highlighted region shows something, "
+        f"of the regions elsewhere {round(100 * others)} %, so the comparison is not fair."
+    )
 
 
 def _agrees(agreement: Mapping[str, Any], plan: VerdictPlan) -> bool:

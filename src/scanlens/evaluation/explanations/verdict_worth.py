@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from scanlens.evaluation.delong import delong_interval
+from scanlens.evaluation.auroc import ONE_KIND, auroc_interval
+from scanlens.evaluation.delong import placements
 from scanlens.evaluation.explanations.verdict import LEVELS, Level
-from scanlens.evaluation.intervals import share_entry
+from scanlens.evaluation.intervals import Interval, entry, share_entry
 from scanlens.evaluation.resampling import group_patients
 
 _NEAR = 0.1  # of 0.5: an AUROC that would be of no use even if it were exact
@@ -63,15 +64,18 @@ def verdict_worth(
     true_N = np.array([bool(is_true[n]) for n in known], dtype=bool)
     score_N = np.array([LEVELS.index(levels[n]) for n in known], dtype=np.float64)
     units = group_patients([patients[n] for n in known], true_N.astype(np.int64), groups=[groups[n] for n in known])
-    found = delong_interval(score_N, true_N, groups=units)
-    entry = {name: found[name] for name in ("value", "low", "high", "reason")}
-    entry |= {"num": len(known), "num_true": int(true_N.sum())}
+    placement_N = placements(score_N, true_N)
+    if placement_N is None:
+        found = entry(None, Interval(None, None), remark=ONE_KIND.removeprefix("no interval: "))
+    else:
+        found = entry(float(placement_N[true_N].mean()), auroc_interval(score_N, true_N, units))
+    found |= {"num": len(known), "num_true": int(true_N.sum())}
     is_constant = len(np.unique(score_N)) < 2
-    return entry | {"says": _in_words(entry, about, is_constant=is_constant)}
+    return found | {"says": _in_words(found, about, is_constant=is_constant)}
 
 
-def _in_words(entry: dict[str, Any], about: str, *, is_constant: bool) -> str:
-    num, value, low, high = entry["num"], entry["value"], entry["low"], entry["high"]
+def _in_words(found: dict[str, Any], about: str, *, is_constant: bool) -> str:
+    num, value, low, high = found["num"], found["value"], found["low"], found["high"]
     if value is None:
         why = f"all of {num} images are alike in this" if num else "of no image is it known"
         return f"Whether the verdict says anything about {about}: not assessed, {why}."

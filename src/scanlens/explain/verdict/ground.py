@@ -16,15 +16,16 @@ _SMOOTH_PX = 1.0
 _LEAST_TOLERANCE = 0.03  # of the range of the picture: steps of a JPEG, and noise too faint to be measured
 _NOISE_FACTOR = 4.0
 _LEAST_BORDER = 0.5  # of the border that has to look alike
+_MOST_DETAIL = 0.04  # of the range of the picture: empty ground is nearly flat; tissue that fills the frame is not
 _LEAST_SHARE = 0.05  # of the picture, for either kind of ground
 
 
 def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
     """True where the picture shows something; everywhere if there is no empty ground.
 
-    Empty ground is what looks like most of the outermost pixels and hangs together with them: black around a head, white
-    around tissue on a glass slide. A picture whose border shows many things (a field of cells), or whose ground takes less
-    than 5 % or more than 95 %, has none.
+    Empty ground is flat, looks like most of the outermost pixels and hangs together with them: black around a head, white
+    around tissue on a glass slide. A picture whose border shows many things (a field of cells) or texture (tissue that fills
+    the frame), or whose ground takes less than 5 % or more than 95 %, has none.
 
     Args:
         image_CHW: finite values.
@@ -35,14 +36,19 @@ def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
     gray_HW = np.asarray(image_CHW, dtype=np.float64).mean(axis=0)
     everything_HW = np.ones(gray_HW.shape, dtype=bool)
     smooth_HW = gaussian_filter(gray_HW, _SMOOTH_PX, mode="nearest")
-    border = _border(smooth_HW)
-    level = float(np.median(border))
-    noise = 1.4826 * float(np.median(np.abs(border - level)))
-    tolerance = max(_LEAST_TOLERANCE * float(np.ptp(smooth_HW)), _NOISE_FACTOR * noise)
-    if np.mean(np.abs(border - level) <= tolerance) < _LEAST_BORDER:
+    border, detail = _border(smooth_HW), _border(gray_HW - smooth_HW)
+    level, extent = float(np.median(border)), float(np.ptp(smooth_HW))
+    tolerance = max(_LEAST_TOLERANCE * extent, _NOISE_FACTOR * _spread(border))
+    is_flat = _spread(detail) <= _MOST_DETAIL * extent
+    if not is_flat or np.mean(np.abs(border - level) <= tolerance) < _LEAST_BORDER:
         return everything_HW
     ground_HW = _joined_to_border(np.abs(smooth_HW - level) <= tolerance)
     return ~ground_HW if _LEAST_SHARE <= ground_HW.mean() <= 1 - _LEAST_SHARE else everything_HW
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation of the bulk, by the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _border(plane_HW: NDArray) -> NDArray:

@@ -114,7 +114,8 @@ def region_effect(
     regions = torch.from_numpy(np.concatenate([region_HW[None], places.regions_NHW]))
     without = removed(x_CHW.expand(len(regions), -1, -1, -1), regions, how=removal, seed=derived_seed(seed, 1))
     margin, *margins = margins_of(model, torch.cat([x_CHW[None], without]), [target] * (1 + len(regions))).tolist()
-    drops = margin - np.array(margins, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity: no number, and told as such
+        drops = margin - np.array(margins, dtype=np.float64)
     picture_CHW = without[0].float().cpu().numpy()
     return RegionEffect(region_HW, picture_CHW, margin, float(drops[0]), drops[1:], places, removal)
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from scanlens.explain.asking import probabilities_of
 from scanlens.explain.base import Explainer
+from scanlens.explain.similarity import rank_correlation
 from scanlens.explain.verdict.regions import Mask, top_region
 from scanlens.seeds import derived_seed
 
@@ -150,9 +150,7 @@ def _compared(
     before_HW = top_region(first_HW, known_HW, share=share, seed=seed)
     after_HW = top_region(again_HW, known_HW, share=share, seed=seed)
     kept = float(after_HW[before_HW].mean()) if before_HW.any() else 0.0
-    first, again = first_HW[known_HW], again_HW[known_HW]
-    is_flat = not (np.ptp(first) > 0 and np.ptp(again) > 0)
-    return kept, None if is_flat else float(spearmanr(first, again).statistic)
+    return kept, rank_correlation(first_HW[known_HW][None], again_HW[known_HW][None])
 
 
 def _moved(planes_CHW: Tensor, pixels: int, degrees: float, padding: str = "border") -> Tensor:

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from scanlens.evaluation.calibrator import Calibrator
 from scanlens.evaluation.checks import Floats
-from scanlens.evaluation.decisions import stored_points
+from scanlens.evaluation.operating_point import OperatingPoint
 from scanlens.evaluation.target_class import TargetClass
 from scanlens.explain.asking import probabilities_of
 from scanlens.models.base import Network
+from scanlens.pipeline.calls import read_calls
 from scanlens.pipeline.explanations.subject import Subject
-from scanlens.pipeline.external.stored import read_chosen
-from scanlens.pipeline.trust import named_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,13 @@ class Caller:
         network: of the run.
         calibrator: of its probabilities.
         target: the class that must not be missed.
-        threshold: called are calibrated probabilities of it or above; None: called is what is more probable than not.
-        unit: what the threshold was chosen for. An image by itself is judged like a patient who has no other.
+        point: its threshold. Where that is one of patients, an image is judged like a patient who has no other.
     """
 
     network: Network
     calibrator: Calibrator
     target: TargetClass
-    threshold: float | None
-    unit: str
+    point: OperatingPoint
 
     def probabilities(self, x_BCHW: Tensor) -> Floats:
         """Calibrated probabilities of the classes, p_BK."""
@@ -47,8 +44,9 @@ class Caller:
 
     def is_called(self, calibrated_BK: Floats) -> NDArray[np.bool_]:
         """Whether each image is called positive, from its calibrated probabilities."""
-        score_B = np.clip(calibrated_BK[:, list(self.target.members)].sum(axis=1), 0, 1)
-        return score_B > 0.5 if self.threshold is None else score_B >= self.threshold
+        nobody_B = np.zeros(len(calibrated_BK), dtype=np.int64)
+        binary_B2, _ = self.target.against_others(calibrated_BK, nobody_B)
+        return self.point.decide(binary_B2[:, 1], binary_B2.argmax(axis=1) == 1)
 
     def explained(self, calibrated_BK: Floats) -> NDArray[np.int64]:
         """The class to explain of each image: of those that must not be missed the most probable one."""
@@ -63,14 +61,8 @@ class Caller:
 
 def open_caller(subject: Subject) -> tuple[Caller | None, str | None]:
     """The operating point, or None and why there is none."""
-    run = subject.run
-    target, reason = named_class(run.config, run.facts["class_names"])
-    chosen = read_chosen(run)
-    reason = reason or chosen.reasons.get("decisions")
-    if target is None or reason:
-        return None, reason
-    point = stored_points(chosen.judged["decisions"])[0]
-    if point.reason is not None:
-        return None, point.reason
-    calibrator = chosen.calibrator or Calibrator("none", len(run.facts["class_names"]))
-    return Caller(subject.network, calibrator, target, point.threshold, point.unit), None
+    calls = read_calls(subject.run)
+    calibrator = calls.chosen.calibrator
+    if calls.point is None or calls.target is None or calibrator is None:
+        return None, calls.reasons["decisions"]
+    return Caller(subject.network, calibrator, calls.target, calls.point), None

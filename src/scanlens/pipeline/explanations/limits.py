@@ -56,8 +56,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     _write_picture(plan, rows[0])
     return summary | {
         "positive": caller.target.name,
-        "unit": caller.unit,
-        "threshold": caller.threshold,
+        "unit": caller.point.unit,
+        "threshold": caller.point.threshold,
         "method": subject.explainers[0].name,
         "method_title": subject.explainers[0].title,
         "tolerance_px": plan.insertion.tolerance_px,
@@ -69,7 +69,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         "num_negatives": len(negatives),
         "num_places": plan.num_places(rows),
         "image_px": list(plan.image_hw),
-        "pixel_mm": _pixel_mm(subject, rows),
+        "pixel_mm": pixel_mm_of(subject, rows),
         "picture": PICTURE,
     }
 
@@ -155,7 +155,7 @@ def _own_contrasts(subject: Subject, caller: Caller) -> Iterator[Floats]:
             yield contrast_C
 
 
-def _pixel_mm(subject: Subject, rows: Sequence[Row]) -> dict[str, float] | None:
+def pixel_mm_of(subject: Subject, rows: Sequence[Row]) -> dict[str, float] | None:
     """Millimeters of a pixel: median, smallest and largest over these images; None where they are not known of all."""
     facts_NF = subject.data.cached.facts[[index_of(row) for row in rows]]
     config, size = subject.run.config, subject.data.cached.images.shape[-1]

@@ -19,7 +19,15 @@ from scanlens.evaluation.explanations.registration import Move, judged_move, pai
 from scanlens.evaluation.resampling import PatientGroups, group_patients
 from scanlens.explain.base import Explainer
 from scanlens.explain.measure import pointing_hit
-from scanlens.explain.registration import REFERENCE, both_peaks, largest_shift, registered, sigma_for
+from scanlens.explain.registration import (
+    REFERENCE,
+    Reference,
+    largest_shift,
+    map_peaks,
+    reference_of,
+    registered,
+    sigma_for,
+)
 from scanlens.pipeline.explanations.subject import Mask, Subject
 from scanlens.pipeline.patients import Predicted, groups_in_split
 from scanlens.pipeline.trust import named_class
@@ -39,7 +47,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     if not rows:
         return {"reason": f"no validation image is {about}"}
     drawn = subject.drawn(rows)
-    methods = {one.name: _of_method(subject, one, drawn) for one in cellular}
+    reference = _reference(subject, drawn)
+    methods = {one.name: _of_method(subject, one, drawn, reference) for one in cellular}
     return {
         "reference": REFERENCE,
         "images": about,
@@ -57,10 +66,12 @@ def lines(content: dict[str, Any]) -> list[str]:
 def measured_moves(subject: Subject, explainers: Sequence[Explainer]) -> dict[str, dict[str, Any]]:
     """What is decided about each method whose map has cells, by its name (see `Move`); none without validation images."""
     rows, _ = told_rows(subject.run, subject.val)
-    if not rows:
+    cellular = _cellular(subject, explainers)
+    if not rows or not cellular:
         return {}
     drawn = subject.drawn(rows)
-    return {one.name: measured_move(subject, one, drawn)[0].as_dict() for one in _cellular(subject, explainers)}
+    reference = _reference(subject, drawn)
+    return {one.name: _measured_move(subject, one, drawn, reference)[0].as_dict() for one in cellular}
 
 
 def told_rows(run: Run, predicted: Predicted) -> tuple[list[Row], str]:
@@ -83,13 +94,21 @@ def units_of(run: Run, rows: Sequence[Row]) -> PatientGroups:
     )
 
 
-def measured_move(subject: Subject, explainer: Explainer, rows: Sequence[Row]) -> tuple[Move, dict[str, Any]]:
+def _reference(subject: Subject, rows: Sequence[Row]) -> Reference:
+    x_NCHW, _ = subject.images(rows)
+    return reference_of(subject.network, x_NCHW, subject.classes(rows))
+
+
+def _measured_move(
+    subject: Subject, explainer: Explainer, rows: Sequence[Row], reference: Reference
+) -> tuple[Move, dict[str, Any]]:
     """The offset of one method on these validation images and whether it is to be moved; and what was held against what."""
     x_NCHW, _ = subject.images(rows)
-    target_N = subject.classes(rows)
-    map_N2, reference_N2, geometry = both_peaks(explainer, subject.network, x_NCHW, target_N)
+    map_N2, geometry = map_peaks(explainer, subject.network, x_NCHW, subject.classes(rows))
+    reference_N2 = reference.peaks(sigma_px=sigma_for(geometry))
     largest_px = largest_shift(geometry, (x_NCHW.shape[2], x_NCHW.shape[3]))
-    move = judged_move(map_N2, reference_N2, units_of(subject.run, rows), largest_px=largest_px, seed=subject.seed)
+    units = units_of(subject.run, rows)
+    move = judged_move(map_N2, reference_N2, units, largest_px=largest_px, seed=subject.seed)
     return move, {
         "title": explainer.title,
         "cell_px": list(geometry.jump_yx),
@@ -98,8 +117,8 @@ def measured_move(subject: Subject, explainer: Explainer, rows: Sequence[Row]) -
     }
 
 
-def _of_method(subject: Subject, explainer: Explainer, rows: Sequence[Row]) -> dict[str, Any]:
-    move, facts = measured_move(subject, explainer, rows)
+def _of_method(subject: Subject, explainer: Explainer, rows: Sequence[Row], reference: Reference) -> dict[str, Any]:
+    move, facts = _measured_move(subject, explainer, rows, reference)
     hits = None if move.shift_yx is None else _hits(subject, explainer, registered(explainer, move.shift_yx))
     return facts | move.as_dict() | {"hits": hits}
 

@@ -17,10 +17,11 @@ def renew_stamps(run: Run) -> None:
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if "verdict" not in content:
         return
-    plan, sanity = verdict_plan(run), sanity_of(run.explanations)
+    plan = verdict_plan(run)
     for case in content["cases"]:
         for entry in case["maps"]:
             if (entry.get("verdict") or {}).get("measured"):
+                sanity = sanity_of(run.explanations, entry["method"])
                 entry["verdict"] |= verdict_of(entry["verdict"]["measured"], plan, sanity).as_dict()
-    content["verdict"]["sanity"] = sanity.as_dict()
+    content["verdict"]["sanity"] = sanity_of(run.explanations).as_dict()
     write_json(path, content)

@@ -53,7 +53,8 @@ def measure(subject: Subject) -> dict[str, Any]:
 
     Returns:
         `methods`: of each, `shares` (how often each verdict was given), `correctness` and `lesion` (AUROC of the verdict for
-        a right answer, and for a peak inside the lesion), and `cases`; numbers of images and patients, and what was asked.
+        a right answer, and for a peak inside the lesion), and `cases`; `auroc`, the `correctness` of the method to be believed
+        first; numbers of images and patients, and what was asked.
         What is known of the network as a whole (its sanity) is left out here: it is the same for all images.
     """
     plan = verdict_plan(subject.run)
@@ -73,6 +74,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     units = group_patients(patients, np.zeros(len(rows), dtype=np.int64), groups=groups)
     return {
         "methods": found,
+        "auroc": found[0]["correctness"],
         "num_images": len(rows),
         "num_patients": units.num_known or None,
         "resampled": units.resampled,
