@@ -4,7 +4,7 @@
 explains with this run afterwards moves the maps in the same way.
 
 It is off by default. Of HiResCAM maps of five LeNets trained on the MRI phantoms one was moved (its peak then lay in the
-lesion in 70 % in place of 36 % of cases), the other four stayed; of six LeNets on two real data sets none was moved, and
+lesion in 70 % in place of 36 % of cases), the other four stayed; of five LeNets on two real data sets none was moved, and
 moving them all the same would have changed hits by between -0.06 and +0.08.
 """
 

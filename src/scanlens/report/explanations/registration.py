@@ -46,7 +46,7 @@ def _offset(one: dict[str, Any]) -> str:
     gain = mapping(one.get("gain_px"))
     held = (
         f"moving it changes the mean distance on the other patients from {number(point(one['before_px']), 1)} to "
-        f"{number(point(one['after_px']), 1)} px, by {with_interval(gain, 1)} px closer"
+        f"{number(point(one['after_px']), 1)} px, a gain of {with_interval(gain, 1)} px"
     )
     verdict = "it is worth moving" if one["is_accepted"] else f"it is left where it is: {one['reason']}"
     return f"{found}; {held}; {verdict}."
