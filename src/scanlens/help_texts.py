@@ -194,7 +194,7 @@ SELFTEST_HELP = """\
 scanlens selftest [group=option ...] [name=value ...]
 
 Train on drawn pictures whose right answers are known, and check that everything says them: an installation, a model or an
-explanation method is certified this way. About 2 minutes with LeNet on one core; no data needed.
+explanation method is certified this way. A minute or two with LeNet on one core; no data needed.
 
   lesion      small brain phantoms with a tumor: it has to be learned (test AUROC above 0.5) and found (the heat map points at it
               more often than chance)

@@ -65,8 +65,8 @@ def test_a_map_that_passes_everything_is_supported_and_says_by_how_much() -> Non
     assert found.level == "SUPPORTED"
     assert found.against == ()
     assert found.reasons == (
-        "Without the highlighted region the log-odds of the explained class fall by 2.50 (from 4.00), more than without any of 24 "
-        "regions of the same shape elsewhere (p = 0.04).",
+        "Without the highlighted region the log-odds of the explained class fall by 2.50 (from 4.00, 62 % of it), more than without any of "
+        "24 regions of the same shape elsewhere (p = 0.04).",
     )
     assert "Integrated gradients highlights 60 % of the same region too" in found.also[0]
     assert "70 % of the region stays highlighted on average (at worst 60 %: shift)" in found.also[1]

@@ -12,9 +12,11 @@ import pytest
 from fakes.commands import run_command, train
 from scanlens import commands
 from scanlens.errors import ConfigError, RunError
+from scanlens.evaluation.explanations.verdict_plan import VerdictPlan
 from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.files import read_csv, write_csv
 from scanlens.pipeline.explanations import limits
+from scanlens.pipeline.explanations.asked import verdict_plan, verdict_writer
 from scanlens.pipeline.explanations.calls import open_caller
 from scanlens.pipeline.explanations.command import explain
 from scanlens.pipeline.explanations.registration import measured_moves
@@ -210,3 +212,51 @@ def test_runs_on_other_images_or_other_pixels_are_refused(runs: Path, copy: Path
 def test_mistakes_in_the_words_are_told_before_anything_is_read(words: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         commands.explain(words)
+
+
+def test_every_explained_case_of_a_training_has_a_verdict_with_its_pictures(runs: Path) -> None:
+    folder = runs / "0" / "explanations"
+    content = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    assert content["verdict"]["num_regions"] == 24
+    assert content["verdict"]["sanity"]["status"] == "not assessed"
+    for case in content["cases"]:
+        for entry in case["maps"]:
+            found = entry["verdict"]
+            assert found["level"] in ("WEAK", "NOT SUPPORTED", "WITHHELD"), (
+                "nothing is SUPPORTED without a sanity check"
+            )
+            assert found["reasons"]
+            if found["measured"]["region"]:
+                assert (folder / found["region"]).is_file()
+                assert (folder / found["removed"]).is_file()
+
+
+def test_verdicts_are_counted_beside_a_map_at_random_and_renewed_by_the_score_card(copy: Path) -> None:
+    card = {"sanity": {"status": "FAIL", "reason": "Maps stay the same."}}
+    (copy / "explanations" / "score_card.json").write_text(json.dumps({"schema_version": 1, **card}), encoding="utf-8")
+    found = explain(copy, parts=["verdicts"], max_cases=4)["verdicts"]
+    assert found["num_images"] == 4
+    assert [one["name"] for one in found["methods"]] == ["hires_cam", "grad_cam", "random"]
+    for method in found["methods"]:
+        assert sum(one["num"] for one in method["shares"].values()) == 4
+        assert len(method["cases"]) == 4
+        assert "correctness" in method["correctness"]["says"]
+    assert found["auroc"] == found["methods"][0]["correctness"]
+    content = json.loads((copy / "explanations" / "cases.json").read_text(encoding="utf-8"))
+    assert {entry["verdict"]["level"] for case in content["cases"] for entry in case["maps"]} == {"WITHHELD"}
+    assert content["verdict"]["sanity"] == card["sanity"]
+    assert not [
+        row["patient"] for row in open_subject(copy, max_cases=1).run.split_rows if row["patient"] in json.dumps(found)
+    ]
+
+
+def test_verdicts_can_be_switched_off_and_runs_of_before_them_take_the_defaults(runs: Path) -> None:
+    subject = open_subject(runs / "0", max_cases=1)
+    writer = verdict_writer(subject.run, subject.data)
+    assert writer is not None
+    assert writer.usual is not None
+    assert writer.usual.num == len(subject.run.indices("train"))
+    subject.run.config["verdict"]["enabled"] = False
+    assert verdict_writer(subject.run, subject.data) is None
+    del subject.run.config["verdict"]
+    assert verdict_plan(subject.run) == VerdictPlan()

@@ -88,6 +88,14 @@ def test_the_operating_point_is_told_in_one_sentence() -> None:
     ]
 
 
+def test_a_threshold_between_two_scores_is_told_with_them() -> None:
+    chosen = DECISIONS["chosen"] | {"gap": [0.1801, 0.304]}
+    assert decision_sentences(DECISIONS | {"chosen": chosen})[1] == (
+        "The threshold, 0.237, was chosen on the validation split for a sensitivity of at least 0.95: half way, by log odds, "
+        "from the last score that has to be called, 0.304, to the next lower one, 0.180. The test split had no part in it."
+    )
+
+
 def test_without_an_operating_point_the_reason_stands_alone() -> None:
     chosen = {"rule": {"name": "youden"}, "threshold": None, "reason": "No patient is 'tumor'.", "test": None}
     assert decision_sentences(DECISIONS | {"chosen": chosen}) == ["No patient is 'tumor'."]

@@ -151,6 +151,11 @@ def test_a_threshold_is_told_only_if_it_was_applied() -> None:
         "The threshold for “ill”, per patient, was the highest threshold that reached a sensitivity of 0.9 on validation, and "
         "was only applied to test."
     )
+    between = {**decisions, "chosen": {**chosen, "gap": [0.2, 0.3]}}
+    assert statistics.threshold(told(evaluation={"decisions": between})) == (
+        "The threshold for “ill”, per patient, was the highest threshold that reached a sensitivity of 0.9, moved half way (by "
+        "log odds) to the next lower score, on validation, and was only applied to test."
+    )
     without = {**decisions, "chosen": {**chosen, "test": None}}
     assert statistics.threshold(told(evaluation={"decisions": without})) == ""
 

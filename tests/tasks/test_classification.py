@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from scanlens.errors import ModelError
 from scanlens.losses import ClassificationLoss
 from scanlens.tasks.classification import ClassificationTask
 from scanlens.tasks.optim import OptimPlan
@@ -46,3 +47,13 @@ def test_an_image_that_comes_twice_is_an_error() -> None:
     outputs.update(torch.rand(1, 3), torch.tensor([4]))
     with pytest.raises(RuntimeError, match="more than once"):
         outputs.compute()
+
+
+def test_a_network_that_has_diverged_is_told_in_a_sentence() -> None:
+    one = task()
+    with torch.no_grad():
+        one.network[1].weight.fill_(float("nan"))
+    batch = {"image": torch.rand(2, 1, 2, 2), "target": torch.tensor([0, 1]), "index": torch.tensor([0, 1])}
+    one.validation_step(batch, 0)
+    with pytest.raises(ModelError, match=r"diverged by epoch 1: .* Lower optim.lr \(it is 0.001\)"):
+        one.on_validation_epoch_end()

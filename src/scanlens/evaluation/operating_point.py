@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ from scanlens.evaluation.threshold_rules import (
     TargetSensitivity,
     ThresholdRule,
     candidates,
+    halfway,
+    log_odds,
+    next_lower,
     rule_from,
 )
 
@@ -76,6 +79,8 @@ class OperatingPoint:
         unit: what is called positive: a patient or an image.
         threshold: called positive are scores of it or above; above 1 if nobody is; None without one (see `rule`, `reason`).
         reason: why there is no operating point, as a sentence; None if there is one.
+        gap: the next lower score of validation and the lowest that is called, between which the threshold is the middle by
+            log odds; None where nothing is lower, and of runs that took the called score itself.
         notes: sentences on how far it can be trusted.
         validation: what it gives on the split that it was chosen on, hence flattered; None without one.
     """
@@ -85,6 +90,7 @@ class OperatingPoint:
     unit: Unit
     threshold: float | None
     reason: str | None
+    gap: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     validation: Rates | None = None
 
@@ -119,6 +125,7 @@ class OperatingPoint:
             "unit": self.unit,
             "threshold": self.threshold,
             "reason": self.reason,
+            "gap": None if self.gap is None else list(self.gap),
             "notes": list(self.notes),
             "validation": None if self.validation is None else self.validation.as_dict(),
         }
@@ -132,12 +139,14 @@ class OperatingPoint:
         """
         try:
             threshold, reason, rates = values["threshold"], values["reason"], values["validation"]
+            gap = values.get("gap")
             found = cls(
                 rule=rule_from(values["rule"]),
                 positive=str(values["positive"]),
                 unit=values["unit"],
                 threshold=None if threshold is None else float(threshold),
                 reason=None if reason is None else str(reason),
+                gap=None if gap is None else (float(gap[0]), float(gap[1])),
                 notes=tuple(str(note) for note in values["notes"]),
                 validation=None if rates is None else Rates(**rates),
             )
@@ -145,7 +154,7 @@ class OperatingPoint:
                 raise ValueError(f"unit {found.unit!r} and threshold {found.threshold}")
             if found.threshold is None and found.reason is None and not isinstance(found.rule, Argmax):
                 raise ValueError("neither a threshold nor a reason")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 f"operating point: expected what judging writes, got {error!r}. Judge the run again."
             ) from error
@@ -211,10 +220,19 @@ def choose_operating_point(validation: BinaryView | None, rule: Rule, *, positiv
     why_not = _why_not(validation, rule)
     if why_not:
         return OperatingPoint(rule, positive, unit, threshold=None, reason=why_not)
-    threshold = rule.choose(candidates(validation))
-    rates = rates_of(validation, validation.score_U >= threshold)
-    notes = tuple(_notes(validation, rule, threshold, rates))
-    return OperatingPoint(rule, positive, unit, threshold=threshold, reason=None, notes=notes, validation=rates)
+    given = candidates(validation)
+    called = rule.choose(given)
+    lower = next_lower(given, called)
+    point = OperatingPoint(
+        rule,
+        positive,
+        unit,
+        threshold=called if lower is None else halfway(lower, called),
+        reason=None,
+        gap=None if lower is None else (lower, called),
+        validation=rates_of(validation, validation.score_U >= called),
+    )
+    return replace(point, notes=tuple(_notes(validation, point)))
 
 
 def apply_operating_point(point: OperatingPoint, view: BinaryView) -> AppliedPoint:
@@ -283,41 +301,58 @@ def _why_not(view: BinaryView, rule: ThresholdRule) -> str | None:
     return None
 
 
-def _notes(view: BinaryView, rule: ThresholdRule, threshold: float, rates: Rates) -> list[str]:
+def _notes(view: BinaryView, point: OperatingPoint) -> list[str]:
     positives = f"{view.num_positive} '{view.positive}' validation {view.unit}{'' if view.num_positive == 1 else 's'}"
-    notes = []
+    notes, rates = [], point.validation
     if np.ptp(view.score_U) == 0:
         notes.append(
             f"The network gives every validation {view.unit} the same score: the threshold tells nobody apart."
         )
-    if threshold == NOBODY:
+    if point.threshold == NOBODY:
         notes.append(f"At these costs it is cheapest to call nobody '{view.positive}'.")
-    found = rates.sensitivity
-    if found["low"] is not None:
+    if rates is not None and rates.sensitivity["low"] is not None:
+        found = rates.sensitivity
         notes.append(
             f"With {positives} the sensitivity there, {rates.true_positives} of {view.num_positive}, is known only to "
             f"within {found['low']:.2f} to {found['high']:.2f}."
         )
-    below_U = view.score_U[view.score_U < threshold]
-    if len(below_U) and threshold - below_U.max() > WIDE_GAP:
+    if point.gap is not None and point.gap[1] - point.gap[0] > WIDE_GAP:
         notes.append(
-            f"Every threshold above {below_U.max():.2f} makes the same calls on validation; a lower one misses fewer new ones."
+            f"Every threshold from above {point.gap[0]:.2f} to {point.gap[1]:.2f} makes the same calls on validation, which "
+            "cannot tell which is best; a lower one misses fewer new ones and raises more false alarms."
         )
-    if isinstance(rule, TargetSensitivity):
-        notes += _notes_on_target(view, rule, rates, positives)
+    if isinstance(point.rule, TargetSensitivity):
+        notes += _notes_on_target(view, point, point.rule.target, positives)
     return notes
 
 
-def _notes_on_target(view: BinaryView, rule: TargetSensitivity, rates: Rates, positives: str) -> list[str]:
+def _notes_on_target(view: BinaryView, point: OperatingPoint, target: float, positives: str) -> list[str]:
     notes = []
-    if view.num_positive * (1 - rule.target) < 1 and rule.target < 1:
-        notes.append(f"With {positives} a single miss would be too many for a sensitivity of {rule.target:g}.")
-    expected = rates.true_positives / (view.num_positive + 1)
-    if view.has_independent_units and expected < rule.target:
+    if view.num_positive * (1 - target) < 1 and target < 1:
+        notes.append(f"With {positives} a single miss would be too many for a sensitivity of {target:g}.")
+    expected = expected_sensitivity(view, point)
+    if view.has_independent_units and expected < target:
         notes.append(
             f"On new {view.unit}s of the same kind a sensitivity of about {expected:.2f} is to be expected, below the target "
-            f"of {rule.target:g}: the threshold was fitted to few."
+            f"of {target:g}: the threshold was fitted to few."
         )
     if view.num_negative == 0:
         notes.append(f"Every validation {view.unit} is '{view.positive}': how many false alarms to expect is unknown.")
     return notes
+
+
+def expected_sensitivity(view: BinaryView, point: OperatingPoint) -> float:
+    """Among new positives of the same kind, independent of each other.
+
+    The k-th highest of n scores has k / (n + 1) of new ones above it on average (Wilks); between two scores the share is
+    taken as rising evenly with the log odds. Below the lowest one it is not known how far the scores reach, so that nothing
+    is added.
+    """
+    threshold = 1.0 if point.threshold is None else point.threshold
+    scores = np.sort(view.score_U[view.is_positive_U])[::-1]
+    above, below = scores[scores >= threshold], scores[scores < threshold]
+    part = 0.0
+    if len(above) and len(below):
+        high, here, low = (log_odds(float(p)) for p in (above[-1], threshold, below[0]))
+        part = (high - here) / (high - low) if high > low else 0.0
+    return (len(above) + part) / (len(scores) + 1)

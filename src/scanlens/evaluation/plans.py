@@ -37,9 +37,9 @@ class OperatingPlan:
     Args:
         positive: that class; auto for all classes beside the one that means nothing (no_tumor, normal, healthy ...); None
             for none, and then there is no operating point.
-        rule: how the threshold is chosen on validation. sensitivity: the highest one that reaches `sensitivity`; youden: the
-            largest sum of sensitivity and specificity; cost: the least expected cost at `prevalence`; argmax: none, the
-            class with the highest probability is named.
+        rule: how the threshold is chosen on validation. sensitivity: the highest score that reaches `sensitivity`; youden: the
+            largest sum of sensitivity and specificity; cost: the least expected cost at `prevalence`; each half way to the
+            next lower score; argmax: none, the class with the highest probability is named.
         sensitivity: to reach on validation, in (0, 1].
         prevalence: share of the positive class where the network will be used, in (0, 1); None for that of the test split.
     """

@@ -1,13 +1,16 @@
 """Rules that place a threshold: a unit is called positive when its score is the threshold or above.
 
 Candidates are the scores that occur, and one above them all at which nobody is called positive. Equal scores are called
-together. Where a rule finds several thresholds equally good it takes the lowest, which misses least.
+together. Where a rule finds several candidates equally good it takes the lowest, which misses least. Every threshold
+between the lowest score that is called and the next lower one makes the same calls; the middle is taken, on the scale of log
+odds (`halfway`), since at the called score itself new positives, which scatter, would be missed more often than those that
+it was chosen on.
 
 | rule | threshold |
 |---|---|
-| target sensitivity | the highest with at least this share of the positives at or above it |
-| Youden | the largest sensitivity + specificity - 1 |
-| cost | the smallest expected cost at the stated prevalence |
+| target sensitivity | below the highest score with at least this share of the positives at or above it |
+| Youden | that with the largest sensitivity + specificity - 1 |
+| cost | that with the smallest expected cost at the stated prevalence |
 | argmax | none: the class with the highest probability is the answer |
 
 Legend of axes: T candidates, highest first.
@@ -30,6 +33,7 @@ from scanlens.evaluation.checks import Floats, Ints
 
 NOBODY = math.nextafter(1.0, 2.0)  # above every probability
 ROUNDING = 1e-9
+MIN_PROBABILITY = float(np.finfo(np.float64).eps)  # as in the log loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +58,26 @@ def candidates(view: BinaryView) -> Candidates:
     return Candidates(threshold_T, _at_or_above(positive, threshold_T), _at_or_above(negative, threshold_T))
 
 
+def next_lower(given: Candidates, threshold: float) -> float | None:
+    """The highest score below a candidate; None if there is none, or nobody is called."""
+    lower = given.threshold_T[given.threshold_T < threshold]
+    return float(lower[0]) if len(lower) and threshold < NOBODY else None
+
+
+def log_odds(probability: float) -> float:
+    """log(p / (1 - p)), finite also at 0 and 1."""
+    return math.log(max(probability, MIN_PROBABILITY)) - math.log(max(1 - probability, MIN_PROBABILITY))
+
+
+def halfway(low: float, high: float) -> float:
+    """The middle of two probabilities by their log odds, above the lower one and at most the higher."""
+    middle = 1 / (1 + math.exp(-(log_odds(low) + log_odds(high)) / 2))
+    return min(max(middle, math.nextafter(low, 1.0)), high)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetSensitivity:
-    """The highest threshold that reaches the sensitivity.
+    """The highest score that reaches the sensitivity.
 
     Args:
         target: above 0, at most 1.
@@ -73,7 +94,7 @@ class TargetSensitivity:
         return False
 
     def choose(self, given: Candidates) -> float:
-        """The threshold."""
+        """The candidate."""
         needed = max(1, math.ceil(self.target * int(given.found_T[-1]) - ROUNDING))
         return float(given.threshold_T[np.argmax(given.found_T >= needed)])
 
@@ -91,7 +112,7 @@ class Youden:
         return True
 
     def choose(self, given: Candidates) -> float:
-        """The threshold."""
+        """The candidate."""
         gain_T = (
             given.found_T * given.alarmed_T[-1] - given.alarmed_T * given.found_T[-1]
         )  # whole numbers: ties are exact
@@ -128,7 +149,7 @@ class ExpectedCost:
         return True
 
     def choose(self, given: Candidates) -> float:
-        """The threshold."""
+        """The candidate."""
         cost_T = self.prevalence * self.false_negative * (1 - given.found_T / given.found_T[-1])
         cost_T = cost_T + (1 - self.prevalence) * self.false_positive * given.alarmed_T / given.alarmed_T[-1]
         return _lowest(given, cost_T <= cost_T.min() * (1 + ROUNDING))

@@ -3,8 +3,8 @@
 A map of the predicted class may be dominated by what tells it from classes that nobody doubts. The logit of the class
 minus that of its rival is the log-odds between the two, whatever the others say; its map is the difference of the maps
 of the two logits, for every method that is linear in the explained number (HiResCAM, Grad-CAM, Ablation-CAM, integrated
-gradients, occlusion). Other names: counterfactual Grad-CAM (Selvaraju et al. 2017, section 7.1), contrastive Grad-CAM
-(Prabhushankar et al. 2020, arXiv:2008.00178), which take the rival's score alone.
+gradients, occlusion). Prabhushankar et al. 2020, arXiv:2008.00178, ask the same through the gradient of a loss towards the
+rival, which depends on how sure the network is.
 
 Legend: B images, C channels, H rows, W columns, K classes.
 """

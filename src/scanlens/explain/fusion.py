@@ -19,7 +19,7 @@ from scanlens.errors import ExplainError
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.cam import ClassActivationMap, HiResCam, LayerCam
 from scanlens.explain.geometry import shared_out
-from scanlens.explain.layer_choice import check_layer, finer_layer, is_finer, layer_for
+from scanlens.explain.layer_choice import check_layer, finer_layer, has_convolution, is_finer, layer_for
 from scanlens.explain.layers import Layer, find_layer
 from scanlens.explain.target import Question
 
@@ -54,6 +54,11 @@ class Fusion(Explainer):
 
     def check(self, model: nn.Module) -> None:
         super().check(model)
+        if not has_convolution(model):
+            raise ExplainError(
+                f"{type(model).__name__} has no convolution, so there are no feature maps to fuse. Use "
+                "explain=integrated_gradients or explain=occlusion, which work on pixels."
+            )
         check_layer(model, self.layer)
         if self.finer is not None:
             find_layer(model, self.finer)

@@ -9,6 +9,7 @@ Legend: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,9 +52,14 @@ def imputed(x_BCHW: Tensor, region_BHW: Tensor, *, seed: int) -> Tensor:
 def _filled(image_CHW: Tensor, region_HW: Tensor, seed: int) -> Tensor:
     if not bool(region_HW.any()):
         return image_CHW
-    from pytorch_grad_cam.metrics.road import NoisyLinearImputer  # heavy
+    from pytorch_grad_cam.metrics.road import NoisyLinearImputer, neighbors_weights  # heavy
+    from scipy.sparse.linalg import spsolve
 
-    smooth_CHW = NoisyLinearImputer(noise=0.0)(image_CHW, (~region_HW).float())
+    kept_HW = (~region_HW).numpy().astype(np.float32)
+    matrix, right_NC = NoisyLinearImputer.setup_sparse_system(kept_HW, image_CHW.numpy(), neighbors_weights)
+    inside_NC = np.asarray(spsolve(matrix.tocsc(), right_NC)).reshape(right_NC.shape)
+    smooth_CHW = image_CHW.clone()
+    smooth_CHW[:, region_HW] = torch.from_numpy(inside_NC.T).float()
     noise_CHW = NOISE * torch.randn(image_CHW.shape, generator=torch.Generator().manual_seed(seed))
     inside_CHW = (smooth_CHW + noise_CHW).clamp(image_CHW.min(), image_CHW.max())
     return torch.where(region_HW, inside_CHW, image_CHW)

@@ -102,10 +102,11 @@ def finer_layer(model: nn.Module, layer: Layer, x_BCHW: Tensor) -> Layer:
         ExplainError: if there is none.
     """
     x_1CHW = x_BCHW[:1]
-    own = _geometry(model, layer, x_1CHW)
+    own, own_hw = _placed(model, layer, x_1CHW)
     for seen in reversed(_suiting(model, x_1CHW, until=layer)):
-        finer = _geometry(model, seen.layer, x_1CHW)
-        if is_finer(finer, own) and _carries_everything(model, seen.layer, x_1CHW):
+        if seen.output.shape[2] <= own_hw[0] or seen.output.shape[3] <= own_hw[1]:
+            continue  # as many cells cannot be finer; spares a pass
+        if is_finer(_placed(model, seen.layer, x_1CHW)[0], own) and _carries_everything(model, seen.layer, x_1CHW):
             return seen.layer
     raise ExplainError(
         f"{type(model).__name__} has no layer before '{layer.name}' with finer cells that everything goes through, so "
@@ -118,10 +119,12 @@ def is_finer(one: Geometry, other: Geometry) -> bool:
     return all(_FINER * fine <= coarse for fine, coarse in zip(one.jump_yx, other.jump_yx, strict=True))
 
 
-def _geometry(model: nn.Module, layer: Layer, x_1CHW: Tensor) -> Geometry:
+def _placed(model: nn.Module, layer: Layer, x_1CHW: Tensor) -> tuple[Geometry, tuple[int, int]]:
+    """Geometry of a layer and the number of its cells."""
+    image_hw = (x_1CHW.shape[2], x_1CHW.shape[3])
     with torch.no_grad(), traced(model, layer) as trace:
         model(x_1CHW.clone())
-    return geometry_of(trace, (x_1CHW.shape[2], x_1CHW.shape[3]))
+    return geometry_of(trace, image_hw), trace.target_hw or image_hw
 
 
 def _suiting(model: nn.Module, x_1CHW: Tensor, until: Layer | None = None) -> list[_Seen]:

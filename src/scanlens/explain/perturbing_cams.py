@@ -2,7 +2,7 @@
 
 Hundreds of passes an image. Of the `grad-cam` library only the weighted sum is used; its weights are wrong for us:
 
-- Ablation-CAM (Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.00360) defines the weight of a channel as the drop of
+- Ablation-CAM (Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360) defines the weight of a channel as the drop of
   the score when the channel is zero, divided by the norm of its activation, and then takes the score itself for that
   norm. So does the library: where the score is negative, every sign is wrong, and near zero the map explodes. We keep
   the norm (the sum of absolute activations): the cells of a channel sum to the drop, in log-odds, and where the head

@@ -55,11 +55,14 @@ def threshold_origin(chosen: Mapping[str, Any], unit: str) -> str:
     rule = mapping(chosen.get("rule"))
     if rule.get("name") == "argmax":
         return f"No threshold was chosen: a {unit} is called what is most probable, whatever a miss costs."
-    how = {
-        "sensitivity": f"the highest with a sensitivity of at least {_as_asked(rule.get('target', 0))}",
-        "youden": "that with the largest sum of sensitivity and specificity",
-        "cost": f"that with the smallest expected cost, a miss counting {_relative_cost(rule)} false alarms",
-    }[str(rule.get("name"))]
+    gap = [finite(one) for one in sequence(chosen.get("gap"))]
+    aim, how = _aim(rule)
+    if len(gap) == 2:
+        return (
+            f"The threshold, {_threshold(chosen)}, was chosen on the validation split for {aim}: half way, by log odds, from "
+            f"the last score that has to be called, {number(gap[1], 3)}, to the next lower one, {number(gap[0], 3)}. The test "
+            "split had no part in it."
+        )
     return f"The threshold, {_threshold(chosen)}, was chosen on the validation split as {how}; the test split had no part in it."
 
 
@@ -151,6 +154,20 @@ def _hundred_bounds(share: object) -> str:
         return ""
     low, high = (percent(bound).replace("\u00a0%", "") for bound in bounds)
     return f" ({low} to {high})"
+
+
+def _aim(rule: Mapping[str, Any]) -> tuple[str, str]:
+    """What a rule is for, and which score it takes."""
+    target = _as_asked(rule.get("target", 0))
+    counting = f"a miss counting {_relative_cost(rule)} false alarms"
+    return {
+        "sensitivity": (f"a sensitivity of at least {target}", f"the highest with a sensitivity of at least {target}"),
+        "youden": (
+            "the largest sum of sensitivity and specificity",
+            "that with the largest sum of sensitivity and specificity",
+        ),
+        "cost": (f"the smallest expected cost, {counting}", f"that with the smallest expected cost, {counting}"),
+    }[str(rule.get("name"))]
 
 
 def _relative_cost(rule: Mapping[str, Any]) -> str:

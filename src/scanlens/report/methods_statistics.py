@@ -70,6 +70,8 @@ def threshold(run: RunFolder) -> str:
     if words is None or not mapping(chosen.get("test")):
         return ""
     how = words.format(target=finite(rule.get("target")) or 0.0)
+    if chosen.get("gap"):
+        how += ", moved half way (by log odds) to the next lower score,"
     return f"The threshold for “{decisions.get('positive')}”, per {decisions.get('unit')}, was {how} on validation, and was only applied to test."
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
+from scanlens.errors import ModelError
 from scanlens.seeds import derived_seed
 from scanlens.tasks.gather import SplitOutputs
 from scanlens.tasks.optim import OptimPlan, build_optimizer, build_schedule, frozen_blocks
@@ -73,6 +74,11 @@ class Task(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         rows_ND, index_N = self.val_outputs.compute()
         self.val_outputs.reset()
+        if not bool(torch.isfinite(rows_ND).all()):
+            raise ModelError(
+                f"the network has diverged by epoch {self.current_epoch + 1}: what it says of a validation image is not a finite "
+                f"number. Lower optim.lr (it is {self.optim.lr:g}), or clip gradients harder (trainer.gradient_clip_val)."
+            )
         for name, value in self.split_metrics(rows_ND.cpu(), index_N.cpu()).items():
             self.log(f"val/{name}", value, prog_bar=name in {"loss", "auroc"}, rank_zero_only=False, sync_dist=False)
 

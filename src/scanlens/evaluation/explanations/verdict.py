@@ -130,8 +130,10 @@ def _region_in_words(region: Mapping[str, Any]) -> str:
         compared = f"more than without any of {others}"
     else:
         compared = f"and at least as much without {as_large} of {others}"
+    margin = region["margin"]
+    part = f", {round(100 * drop / margin)} % of it" if drop <= margin else ""
     return (
-        f"Without the highlighted region the log-odds of the explained class fall by {drop:.2f} (from {region['margin']:.2f}), "
+        f"Without the highlighted region the log-odds of the explained class fall by {drop:.2f} (from {margin:.2f}{part}), "
         f"{compared} (p = {_p(region['p_value'])})."
     )
 

@@ -98,6 +98,7 @@ def measure(subject: Subject) -> dict[str, Any]:
             "num_marked_not_drawn": marked.num_not_drawn,
             "num_marked_not_reached": num_not_reached,
             "num_val_marked": len(val),
+            "unit": found.whose.units().unit,
             "resampled": found.whose.units().resampled,
         },
         "randomization": {"layers": layers, "steps": steps, "num_seeds": NUM_SEEDS},

@@ -18,6 +18,7 @@ TITLE = "Score card of the explanations"
 HEADINGS = ("consistency", "plausibility", "fidelity", "usefulness")
 WORDS = {"PASS": ("PASS", "status-clear"), "FAIL": ("FAIL", "status-warning")}
 Path = tuple[str, ...]
+Column = tuple[str, Path, int]
 
 
 def section(run: RunFolder, content: Mapping[str, Any]) -> Markup:
@@ -32,6 +33,7 @@ def section(run: RunFolder, content: Mapping[str, Any]) -> Markup:
         controls=[_row(one, content) for one in methods if one.get("is_control")],
         charts=[Markup(chart) if chart else None for chart in charts],
         reasons=[_reasons(one) for one in methods],
+        details=_details(content, methods),
         sizes=_sizes(methods),
         rules=[(heading, str(mapping(content.get("rules")).get(heading))) for heading in HEADINGS],
         left_out=[mapping(one) for one in sequence(content.get("left_out"))],
@@ -39,39 +41,46 @@ def section(run: RunFolder, content: Mapping[str, Any]) -> Markup:
     )
 
 
-def _columns(content: Mapping[str, Any]) -> dict[str, list[tuple[str, Path, int]]]:
-    """Of each heading: title of the column, where its number lies, decimals."""
+def _columns(content: Mapping[str, Any], *, of_all: bool) -> dict[str, list[Column]]:
+    """Of each heading: title of the column, where its number lies, decimals; the telling ones, or the others."""
     near = f"{number(mapping(content.get('tolerance')).get('px'), 0)}\u00a0px"
-    places: list[tuple[str, Path, int]] = [
-        ("Peak in the lesion", ("hit",), 2),
-        (f"Peak within {near}", ("hit_near",), 2),
-        ("Distance (px)", ("distance_px",), 1),
-        ("Distance (mm)", ("distance_mm",), 1),
-        ("Evidence in the lesion, times chance", ("mass_lift",), 1),
-        ("Overlap, as large as the lesion", ("iou_at_area",), 2),
-        ("Overlap, threshold of validation", ("iou_at_threshold",), 2),
-    ]
-    primary = mapping(next(iter(sequence(content.get("methods"))), {})).get("plausibility")
-    if point(mapping(primary).get("distance_mm")) is None:
-        places = [one for one in places if one[1] != ("distance_mm",)]
+    if not of_all:
+        return {
+            "consistency": [("Same map after small changes", ("rank_correlation",), 2)],
+            "plausibility": [
+                (f"Peak within {near} of the lesion", ("hit_near",), 2),
+                ("Evidence in it, times chance", ("mass_lift",), 1),
+            ],
+            "fidelity": [
+                ("Same map with random weights", ("randomization", "likeness"), 2),
+                ("Log-odds lost without it, more than elsewhere", ("removal", "advantage"), 2),
+            ],
+            "usefulness": [],
+        }
     return {
-        "consistency": [("Same map after small changes", ("rank_correlation",), 2)],
-        "plausibility": places,
+        "plausibility": [
+            ("Peak in the lesion", ("hit",), 2),
+            ("Peak within one cell", ("hit_cell",), 2),
+            (f"Peak within {number(mapping(content.get('tolerance')).get('mm'), 0)}\u00a0mm", ("hit_mm",), 2),
+            ("Distance (px)", ("distance_px",), 1),
+            ("Distance (mm)", ("distance_mm",), 1),
+            ("Overlap, as large as the lesion", ("iou_at_area",), 2),
+            ("Overlap, threshold of validation", ("iou_at_threshold",), 2),
+        ],
         "fidelity": [
-            ("Same map with random weights", ("randomization", "likeness"), 2),
-            ("Log-odds lost without it, more than elsewhere", ("removal", "advantage"), 2),
-            ("The same by ROAD", ("road", "advantage"), 2),
-            ("Log-odds held by it alone, more than elsewhere", ("removal", "held"), 2),
+            ("Structure with random weights", ("randomization", "structure"), 2),
+            ("Same map with random labels", ("labels", "likeness"), 2),
+            ("Log-odds lost, ROAD", ("road", "advantage"), 2),
+            ("Log-odds held by it alone", ("removal", "held"), 2),
             ("Missing from the sum", ("completeness", "gap"), 3),
         ],
-        "usefulness": [],
     }
 
 
 def _groups(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"title": heading.capitalize(), "heads": [title for title, _, _ in columns]}
-        for heading, columns in _columns(content).items()
+        for heading, columns in _columns(content, of_all=False).items()
     ]
 
 
@@ -82,9 +91,33 @@ def _row(method: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any
         "hint": f"{whole(blank)} of {whole(method.get('num_maps'))} maps blank" if blank else "",
         "groups": [
             {"badge": _badge(mapping(method.get(heading))), "cells": [_cell(method, heading, *one) for one in columns]}
-            for heading, columns in _columns(content).items()
+            for heading, columns in _columns(content, of_all=False).items()
         ],
     }
+
+
+def _details(content: Mapping[str, Any], methods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tables of the other numbers, one a heading; columns that no method has a value for are left out."""
+    tables = []
+    for heading, columns in _columns(content, of_all=True).items():
+        cells = [[_cell(method, heading, *column) for method in methods] for column in columns]
+        known = [
+            place
+            for place, column in enumerate(cells)
+            if any(one["interval"] or one["reason"][:2] == "n " for one in column)
+        ]
+        if not known:
+            continue
+        rows = [
+            {
+                "title": str(method.get("title")),
+                "is_control": bool(method.get("is_control")),
+                "cells": [cells[k][m] for k in known],
+            }
+            for m, method in enumerate(methods)
+        ]
+        tables.append({"title": heading.capitalize(), "heads": [columns[k][0] for k in known], "rows": rows})
+    return tables
 
 
 def _badge(part_of_card: Mapping[str, Any]) -> dict[str, str]:

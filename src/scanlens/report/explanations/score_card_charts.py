@@ -26,7 +26,7 @@ def randomization_chart(content: Mapping[str, Any], *, name: str = "card-randomi
         return None
     steps = [finite(step) or 0.0 for step in sequence(mapping(content.get("randomization")).get("steps"))]
     with drawing():
-        figure = Figure(figsize=(6.4, 4.3), layout="constrained")
+        figure = Figure(figsize=(6.0, 4.8), layout="constrained")
         axes = figure.subplots()
         for place, (one, (value, low, high)) in enumerate(lines):
             x = np.array([0.0, *steps[: len(value)]])
@@ -38,7 +38,7 @@ def randomization_chart(content: Mapping[str, Any], *, name: str = "card-randomi
             xlabel="layers with random weights, from the output down", ylabel="rank correlation", ylim=(-0.03, 1.05)
         )
         axes.set_xticks([0, *steps])
-        axes.legend()
+        figure.legend(loc="outside upper center", ncols=2)
         said = "; ".join(f"{one.get('title')} {number(column[0][-1], 2)}" for one, column in lines)
         return as_svg(figure, name, f"Rank correlation of maps with those of a network of random weights: {said}")
 
@@ -50,7 +50,7 @@ def deletion_chart(content: Mapping[str, Any], *, name: str = "card-deletion") -
     if not lines:
         return None
     with drawing():
-        figure = Figure(figsize=(6.4, 4.3), layout="constrained")
+        figure = Figure(figsize=(6.0, 4.8), layout="constrained")
         axes = figure.subplots()
         num_controls = num_methods = 0
         for one, (value, low, high) in lines:
@@ -66,7 +66,7 @@ def deletion_chart(content: Mapping[str, Any], *, name: str = "card-deletion") -
                 num_methods += 1
         axes.axhline(0, color=INK, linewidth=1, linestyle=(0, (2, 3)), alpha=0.6)
         axes.set(xlabel="share of the image taken away (%)", ylabel="log-odds lost")
-        axes.legend(fontsize=8.5)
+        figure.legend(loc="outside upper center", ncols=2)
         said = "; ".join(f"{one.get('title')} {number(column[0][-1], 2)}" for one, column in lines)
         return as_svg(figure, name, f"Log-odds lost at the largest share: {said}")
 

@@ -31,7 +31,7 @@ def card_note(content: Mapping[str, Any]) -> str:
     if not images:
         return ""
     parts = [
-        f"Explained is {content.get('explained')}: {counted(images.get('num_found'), 'image')}{_of(images.get('num_found_units'))} drawn "
+        f"Explained is {content.get('explained')}: {counted(images.get('num_found'), 'image')}{_of(images, 'num_found_units')} drawn "
         "by the seed of the run; measures that cost many passes look at the first of them, and every number has its own n.",
         _marked(images),
         f"Intervals hold 95 % and resample {images.get('resampled')}. "
@@ -51,14 +51,16 @@ def _marked(images: Mapping[str, Any]) -> str:
     ]
     told = [f"{whole(count)} {words}" for count, words in left_out if finite(count)]
     without = f", without {joined(told)}" if told else ""
-    of = _of(images.get("num_marked_units"))
+    of = _of(images, "num_marked_units")
     return f"Plausibility is of {counted(num, 'rightly named image')}{of} with a marked lesion{without}."
 
 
-def _of(num_units: object) -> str:
-    """How many patients, or what stands for them."""
-    num = finite(num_units)
-    return "" if not num else f" ({whole(num)} independent)"
+def _of(images: Mapping[str, Any], key: str) -> str:
+    """How many patients, or what stands for them; nothing where every image stands for itself."""
+    num, unit = finite(images.get(key)), str(images.get("unit"))
+    if not num or unit == "images":
+        return ""
+    return f" of {counted(num, 'patient') if unit == 'patients' else f'{whole(num)} {unit}'}"
 
 
 def _verdicts(method: Mapping[str, Any]) -> list[str]:

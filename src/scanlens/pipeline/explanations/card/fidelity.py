@@ -29,6 +29,7 @@ def randomization_content(
     verdict = score_card.randomization(likeness, floor, kept, blank=score_card.too_blank(num_blank, len(floor_B)))
     return verdict.as_dict() | {
         "likeness": likeness,
+        "structure": mean_number(likeness_B.structure_DB[-1], whose, absent="too few cells for a window"),
         "kept": kept,
         "floor": floor,
         "rank_correlation": [mean_number(step, whose) for step in likeness_B.ranks_DB],
