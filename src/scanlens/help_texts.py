@@ -166,7 +166,8 @@ Put the heat maps of a finished run to the test; nothing is trained or chosen an
 Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page for each.
 
   runs=      would another training run have pointed elsewhere? Runs of several seeds judged on the same test images
-             (split.file=outputs/RUN_ID/split.csv), or one folder that holds them, such as that of a sweep
+             (split.file=outputs/RUN_ID/split.csv), or one folder that holds them: of a sweep, or a study over seeds
+             (scanlens folds), with a cross-validation or without
   out=       where map_spread.{json,html} go; a new folder below outputs/comparisons if not given
 
 For research, not for diagnosis.

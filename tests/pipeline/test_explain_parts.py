@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.commands import train
+from fakes.commands import run_command, train
 from scanlens import commands
 from scanlens.errors import ConfigError, RunError
 from scanlens.evaluation.explanations.verdict_plan import VerdictPlan
@@ -146,6 +146,29 @@ def test_the_maps_of_runs_in_one_folder_are_held_against_each_other(runs: Path, 
     assert "<script" not in page
     patients = {row["patient"] for row in open_subject(runs / "0", max_cases=1).run.split_rows}
     assert not [name for name in patients if name and (f">{name}<" in page or name in json.dumps(found))]
+
+
+@pytest.mark.slow
+def test_seeds_with_folds_are_held_against_each_other_image_by_image(tmp_path: Path) -> None:
+    """Every image is explained by the fold that has tested it."""
+    words = [one for one in TINY if not one.startswith(("run_id", "callbacks.register"))]
+    program = "from scanlens.cli import main; main()"
+    done = run_command(
+        ["-c", program, "folds", "folds=3", "seeds=[1,2]", *words, "run_id=s"], cwd=tmp_path, timeout_s=580
+    )
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "outputs" / "s"
+    found = explain_runs([study], max_cases=9, out=tmp_path / "out")
+    assert [one["name"] for one in found["runs"]] == ["seed_1", "seed_2"]
+    assert [one["seed"] for one in found["runs"]] == [1, 2]
+    by_hand = explain_runs([study / "seed_1", study / "seed_2"], max_cases=9, out=tmp_path / "again")
+    assert by_hand["maps"] == found["maps"]
+    fold = study / "seed_1" / "0"
+    other = Path(shutil.copytree(fold, tmp_path / "copy"))
+    with pytest.raises(RunError, match="were judged on different images"):
+        explain_runs([study / "seed_1", other], max_cases=2, out=tmp_path / "never")
+    tested = {row["case"] for path in study.glob("seed_1/*/predictions/test.csv") for row in read_csv(path)}
+    assert {one["case"] for one in found["shown"]} <= tested
 
 
 def test_a_run_and_its_copy_point_to_the_same_places(runs: Path, copy: Path, tmp_path: Path) -> None:
