@@ -25,7 +25,7 @@ from scanlens.pipeline.explanations.card.measuring import (
 from scanlens.pipeline.explanations.card.plan import MOST_PASSES_S, MOST_STEPS, method_plan, removal_plan
 from scanlens.pipeline.explanations.card.plausibility import TOLERANCE_MM, tolerance_px
 from scanlens.pipeline.explanations.card.randomization import NUM_SEEDS
-from scanlens.pipeline.explanations.card.rows import COLUMNS, card_rows
+from scanlens.pipeline.explanations.card.rows import CASE_COLUMNS, COLUMNS, card_rows, case_rows
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.progress import progress_bar
 
@@ -37,7 +37,7 @@ WORDS = {"PASS": "passes", "FAIL": "FAILS", "NOT ASSESSED": "not assessed"}
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """The content of score_card.json; score_card.csv is written beside it.
+    """The content of score_card.json; score_card.csv and score_card_cases.csv are written beside it.
 
     Returns:
         `sanity` (randomization of the primary method, {status, reason}), `primary`, `methods` (each with the four headings, a
@@ -109,6 +109,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     content["sanity"] = _sanity(content)
     subject.run.explanations.mkdir(exist_ok=True)
     write_csv(subject.run.explanations / "score_card.csv", COLUMNS, card_rows(content))
+    write_csv(subject.run.explanations / "score_card_cases.csv", CASE_COLUMNS, case_rows(measured, found, marked))
     return content
 
 

@@ -1,9 +1,12 @@
-"""The numbers of a score card as flat rows, one a method: for score_card.csv, and for tables over several runs."""
+"""A score card as flat rows: one a method (score_card.csv), and one for each image of each method (score_card_cases.csv)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from scanlens.pipeline.explanations.card.images import CardImages
+from scanlens.pipeline.explanations.card.measuring import Measured
 
 NUMBERS = {  # column: where it lies in a method's part of the card
     "stability": ("consistency", "rank_correlation"),
@@ -29,6 +32,50 @@ COLUMNS = (
     *VERDICTS,
     *(f"{name}{part}" for name in NUMBERS for part in ("", "_low", "_high", "_images")),
 )
+OF_LESIONS = (
+    "hit", "hit_near", "hit_cell", "hit_mm", "chance", "chance_near", "distance_px", "distance_mm", "mass", "iou_at_area",
+    "iou_at_threshold",
+)  # fmt: skip
+OF_FINDINGS = (
+    "stability", "random_weights", "structure", "other_images", "random_labels", "deletion", "insertion", "road", "gap",
+    "log_odds",
+)  # fmt: skip
+CASE_COLUMNS = ("method", "case", "patient", "group", "is_blank", *OF_FINDINGS, *OF_LESIONS)
+
+
+def case_rows(measured: Sequence[Measured], found: CardImages, marked: CardImages) -> list[dict[str, Any]]:
+    """What was measured of each image; empty where it was not. Several runs are pooled from this."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in measured:
+        for images, values in ((found, _of_findings(one)), (marked, _of_lesions(one))):
+            for b, row in enumerate(images.rows):
+                here = {name: column[b] for name, column in values.items() if b < len(column) and column[b] is not None}
+                if here:
+                    whom = {"patient": images.whose.patients[b], "group": images.whose.groups[b]}
+                    start = {"method": one.method.name, "case": row["case"]} | whom
+                    rows.setdefault((one.method.name, row["case"]), start).update(here)
+    return list(rows.values())
+
+
+def _of_findings(one: Measured) -> dict[str, Sequence[Any]]:
+    ranks, structure = one.randomized.ranks_DB, one.randomized.structure_DB
+    return {
+        "is_blank": [int(found.is_blank) for found in one.maps],
+        "stability": one.likeness_B,
+        "random_weights": ranks[-1] if ranks else [],
+        "structure": structure[-1] if structure else [],
+        "other_images": one.floor_B,
+        "random_labels": one.with_random_labels_B or [],
+        "deletion": one.removed.advantage_B,
+        "insertion": one.removed.held_B,
+        "road": one.imputed.advantage_B,
+        "gap": [None if found.gap is None else abs(found.gap) for found in one.maps],
+        "log_odds": [None if found.gap is None else abs(found.score) for found in one.maps],
+    }
+
+
+def _of_lesions(one: Measured) -> dict[str, Sequence[Any]]:
+    return {name: getattr(one.pointing, name) for name in OF_LESIONS}
 
 
 def card_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
