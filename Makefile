@@ -39,6 +39,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(PY) train.py experiment=demo run_id=pictures
+	$(VENV)/bin/scanlens explain run=outputs/pictures parts=score_card cases=24
 	$(PY) docs/make_pictures.py outputs/pictures
 
 clean:

@@ -72,11 +72,12 @@ def phantom_sheet() -> None:
 
 
 def main() -> None:
-    """Four pictures."""
+    """Five pictures."""
     page = Path(sys.argv[1], "report", "index.html")
     PICTURES.mkdir(exist_ok=True)
     save(screenshot(page, sections=("summary", "data"), height=1160), "report.png")
     save(screenshot(page, sections=("cases",), height=1330).crop((0, 220, 1200, 1330)), "cases.png")
+    save(screenshot(page, sections=("score-card",), height=1560).crop((0, 280, 1200, 1560)), "score_card.png")
     save(screenshot(page, sections=("decisions",), height=1700).crop((0, 250, 1200, 1700)), "decisions.png")
     phantom_sheet()
 
