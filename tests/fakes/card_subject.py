@@ -93,7 +93,7 @@ def card_subject(folder: Path, *, explainers: Sequence[Explainer], methods: Sequ
         place_of={},
         split_rows=[],
     )
-    subject = Subject(run, BrightPixels(), data, 50, methods)  # type: ignore[arg-type]
+    subject = Subject(run, BrightPixels(), data, 50, methods=methods)  # type: ignore[arg-type]
     for split, first in (("test", 0), ("val", num)):
         indices = [*range(first, first + num), *range(2 * num + first, 3 * num + first)]
         subject.__dict__[split] = _predicted(split, indices, num_ill=2 * num)
