@@ -22,8 +22,8 @@ MEANINGS: dict[Level, str] = {
     "SUPPORTED": "the network's answer depends on the highlighted region more than on comparable regions elsewhere. Whether "
     "the answer is right, or the region is diseased, this does not say.",
     "WEAK": "there are signs that the answer depends on the highlighted region, and a reason not to rely on them.",
-    "NOT SUPPORTED": "the answer depends on the highlighted region no more than on comparable regions elsewhere. The map must "
-    "not be taken for the reason of the answer.",
+    "NOT SUPPORTED": "no sign was found that the answer depends on the highlighted region more than on comparable regions "
+    "elsewhere. The map must not be taken for the reason of the answer.",
     "WITHHELD": "the map is not shown, because it could mislead.",
 }
 """What each verdict means, for a legend."""
@@ -176,7 +176,7 @@ def _ground_in_words(region: Mapping[str, Any]) -> str | None:
 
 
 def _agrees(agreement: Mapping[str, Any], plan: VerdictPlan) -> bool:
-    """Whether the second method points there more than its own copies moved elsewhere do."""
+    """Whether the second method points there more than some of its own copies moved elsewhere do."""
     p_values = [agreement["overlap_p"], agreement["rank_correlation_p"]]
     return any(one is not None and one <= plan.agreement_alpha for one in p_values)
 
@@ -192,7 +192,7 @@ def _agreement_in_words(agreement: Mapping[str, Any] | None, plan: VerdictPlan) 
     share, chance = round(100 * agreement["overlap"]), round(100 * agreement["overlap_by_chance"])
     correlation = agreement["rank_correlation"]
     also = "" if correlation is None else f"; rank correlation of the two maps {correlation:.2f}"
-    says = "" if _agrees(agreement, plan) else ", no more than by chance"
+    says = "" if _agrees(agreement, plan) else ", hardly more than by chance or less"
     return (
         f"{agreement['other']} highlights {share} % of the same region too{says} (moved elsewhere, {chance} %; "
         f"p = {_p(agreement['overlap_p'])}{also})."

@@ -23,9 +23,10 @@ class VerdictPlan:
             1 / (num_regions + 1). A map at random reaches it about that often, or up to twice as often where the answer rests on
             a single spot: regions elsewhere must not touch the highlighted one, so they cannot meet the same spot.
         weak_alpha: beyond this one it is NOT SUPPORTED, in between WEAK.
-        agreement_alpha: a map is at most WEAK if a second method agrees with it no more than copies of that second map moved
-            elsewhere: if the p values of overlap and of rank correlation both lie beyond this one. 0.5 asks for no more than
-            being better than chance; a smaller one is stricter, also with maps at random that are supported by luck.
+        agreement_alpha: a map is at most WEAK if a second method points elsewhere: if the p values of its overlap and of its rank
+            correlation, against copies of the second map moved elsewhere, both lie beyond this one. At 0.8 only a second method
+            that agrees less than four of five moved copies counts, and luck is supported about as often as alpha says; 0.2
+            asks for agreement beyond chance and lets less luck through.
         least_kept: share of the highlighted region that stays highlighted under small changes of the image (the mean over
             them), below which a map is at most WEAK.
         needs_sanity: True: at most WEAK until the maps of this network were compared with those of random weights
@@ -39,7 +40,7 @@ class VerdictPlan:
     removal: Literal["blur_noise", "inpaint"] = "blur_noise"
     alpha: float = 0.05
     weak_alpha: float = 0.2
-    agreement_alpha: float = 0.5
+    agreement_alpha: float = 0.8
     least_kept: float = 0.5
     needs_sanity: bool = True
     max_minutes: float = 10.0

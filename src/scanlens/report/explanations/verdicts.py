@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scanlens.report.folder import RunFolder, mapping, method_title, sequence
+from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
 from scanlens.report.html import part
 from scanlens.report.stamps import LEVELS
 from scanlens.report.tables import Cell, cell
@@ -56,12 +56,12 @@ def _sentences(run: RunFolder, method: dict[str, Any]) -> list[str]:
 
 def _note(content: dict[str, Any]) -> str:
     patients = f" of {counted(content['num_patients'], 'patient')}" if content.get("num_patients") else ""
-    sanity = mapping(content.get("sanity"))
+    sanity, num_regions = mapping(content.get("sanity")), finite(content.get("num_regions")) or 0
     return (
         f"{counted(content.get('num_images'), 'test image')}{patients}, drawn at random; the predicted class is explained. Shares "
         f"with the number of images and the interval of {content.get('resampled')}. AUROC: of the verdict, from WITHHELD to "
         "SUPPORTED, for a right answer, and for a peak inside the marked lesion where one is marked; 0.5 says nothing. The random "
-        f"map shows how often luck alone is called SUPPORTED: about 1 in {number(content.get('num_regions'), 0)}, up to twice as "
+        f"map shows how often luck alone is called SUPPORTED: about 1 in {number(num_regions + 1, 0)}, up to twice as "
         "often where the answer rests on a single spot. What is known of the network as a whole is left out here: maps against "
         f"those of random weights: {sanity.get('status')}."
     )
