@@ -123,6 +123,17 @@ def test_images_of_one_patient_make_the_interval_wider() -> None:
     assert widths[1] > 1.6 * widths[0]
 
 
+def test_a_few_patients_have_no_interval() -> None:
+    success = np.zeros((28, 9))
+    success[:, 4:] = 1
+    found, _ = size_limit(
+        success, np.ones((28, 9)), SIZES, target=0.9, groups=patients(28, each=4), num_resamples=60, seed=1
+    )
+    assert 4.9 < found["value"] < 6.5
+    assert (found["low"], found["high"]) == (None, None)
+    assert "7 patients" in found["reason"]
+
+
 def made_trials(num: int = 30) -> Trials:
     called, hit = np.zeros((num, 9)), np.zeros((num, 9))
     called[:, 3:] = 1  # from 4.9 px

@@ -26,6 +26,7 @@ from scanlens.evaluation.resampling import PatientGroups, bootstrap
 
 State = Literal["found", "not reached", "below the smallest", "not assessed"]
 MIN_TRIALS = 10
+MIN_UNITS = 8  # of patients, below which resamples of them are too much alike for an interval
 _BEYOND = 1.0  # natural logarithm of sizes: how far outside of those tried a curve may rise
 _LOG_WIDTH = (np.log(0.03), np.log(3.0))
 _LAPSE = (1e-4, 0.95)
@@ -165,6 +166,10 @@ def _within(
 ) -> Interval:
     """Interval of the limit; an end that lies outside of the sizes tried is None."""
     smallest, largest = ends
+    if num_patients < MIN_UNITS:
+        return Interval(
+            None, None, f"no interval: {num_patients} patients (or images), at least {MIN_UNITS} are needed"
+        )
 
     def log_held(limits: Floats) -> Floats:
         return np.log(np.clip(limits, smallest * (1 - _OUTSIDE), largest * (1 + _OUTSIDE)))

@@ -69,7 +69,7 @@ def sentences(content: dict[str, Any]) -> list[str]:
 def _limit(content: dict[str, Any], limit: dict[str, Any]) -> str:
     ends = [finite(limit.get(name)) for name in ("low", "high")]
     shown = [number(end, 1) if end is not None else "outside of the sizes tried" for end in ends]
-    bounds = f" (95 % interval {shown[0]} to {shown[1]})" if ends != [None, None] else " (no interval)"
+    bounds = f" (95 % interval {shown[0]} to {shown[1]})" if ends != [None, None] else f" ({limit.get('reason')})"
     mm = mapping(content.get("pixel_mm"))
     size_mm = finite(mm.get("median"))
     millimeters = f", about {number(size_mm * limit['value'], 1)} mm" if size_mm is not None else ""
