@@ -237,7 +237,7 @@ def main() -> None:
         sys.exit("no run is finished")
     (REPOSITORY / "benchmarks" / "explanations.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     head = (
-        f"# What explanations are worth\n\nMade by `python benchmarks/explanations.py` on {found[0]['cpu']} ({os.cpu_count()} cores, no GPU), "
+        f"# What explanations are worth\n\nMade by `python benchmarks/explanations.py --cases {args.cases}` on {found[0]['cpu']} ({os.cpu_count()} cores, no GPU), "
         f"torch {found[0]['packages']['torch']}, {str(found[0]['created'])[:10]}. Controls are in italics. Deletion and ROAD: log-odds lost "
         "without what a map marks, more than without the same shapes elsewhere; insertion: held by it alone. Intervals hold 95 %.\n\n"
     )
