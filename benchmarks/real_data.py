@@ -47,7 +47,7 @@ EPOCHS = {  # what two cores can afford: few where images are many
     ("vgg19", "malaria"): 8,
     ("vgg19", "dementia_mri"): 8,
     ("vgg19", "blood_cells"): 40,
-    ("vgg19", "lgg_flair"): 30,
+    ("vgg19", "lgg_flair"): 15,
 }
 THREE_GRADES = "data.class_names=[Non_Demented,Very_Mild_Demented,Mild_Demented]"
 EXTRA = {  # a class of one patient cannot be in the training of every fold
