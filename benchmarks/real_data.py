@@ -41,6 +41,7 @@ FOLDS = {  # so few patients that each must be tested once
     ("vgg19", "lgg_flair"): 6,
     ("mlp", "lgg_flair"): 6,
     ("lenet", "dementia_mri"): 5,
+    ("vgg19", "dementia_mri"): 5,
     ("mlp", "dementia_mri"): 5,
 }
 EPOCHS = {  # what two cores can afford: few where images are many
@@ -52,6 +53,7 @@ EPOCHS = {  # what two cores can afford: few where images are many
 THREE_GRADES = "data.class_names=[Non_Demented,Very_Mild_Demented,Mild_Demented]"
 EXTRA = {  # a class of one patient cannot be in the training of every fold
     ("lenet", "dementia_mri"): [THREE_GRADES],
+    ("vgg19", "dementia_mri"): [THREE_GRADES],
     ("mlp", "dementia_mri"): [THREE_GRADES],
 }
 SKIPPED = {("vgg19", "mnist"), ("autoencoder", "mnist"), ("vgg19", "blood_smear")}
