@@ -31,7 +31,7 @@ from scanlens.evaluation.explanations.verdict import PASS, Sanity, verdict_of
 from scanlens.evaluation.explanations.verdict_plan import VerdictPlan
 from scanlens.evaluation.intervals import wilson
 from scanlens.explain.base import Explainer
-from scanlens.explain.cam import GradCAM, HiResCAM
+from scanlens.explain.cam import GradCam, HiResCam
 from scanlens.explain.controls import RandomMap
 from scanlens.explain.integrated_gradients import IntegratedGradients
 from scanlens.explain.verdict.measured import Measuring
@@ -48,7 +48,7 @@ TRAINED = (
 )  # fmt: skip
 NUM, NUM_RANDOM = 100, 4
 ALPHAS = (0.2, 0.5, 0.8, 1.0)
-METHODS: tuple[Explainer, ...] = (IntegratedGradients(), HiResCAM(), GradCAM())
+METHODS: tuple[Explainer, ...] = (IntegratedGradients(), HiResCam(), GradCam())
 
 
 def judged(subject: Subject, explainer: Explainer, rows: Sequence[dict[str, str]]) -> Iterator[dict[str, Any]]:
