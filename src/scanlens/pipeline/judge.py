@@ -25,6 +25,7 @@ from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.case_calls import write_case_calls
 from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
@@ -56,6 +57,7 @@ def judge(run: Run) -> None:
     evaluation = evaluate(run, splits, data)
     write_mistakes(run, evaluation, lambda index: data.image_and_mask(index)[0].numpy())
     write_json(run.evaluation_file, evaluation)
+    write_case_calls(run)
     if run.facts["task"] == "classification":
         write_fingerprint(run, network, data)
     _make_worse(run, network, data)

@@ -29,9 +29,13 @@ SHOWN_SIDE = 512
 
 def explained_cases(run: RunFolder, *, max_cases: int) -> list[dict[str, Any]]:
     """The cases to show, misses first, each with its pictures and the words under them."""
+    return [_case(run, one, place) for place, one in enumerate(ordered_cases(run)[:max_cases], start=1)]
+
+
+def ordered_cases(run: RunFolder) -> list[dict[str, Any]]:
+    """What cases.json says of each case with a name of the right form, misses first, then by why it was chosen."""
     known = [one for one in sequence(mapping(run.explanations).get("cases")) if isinstance(one, dict)]
-    ordered = sorted(known, key=lambda one: (_is_right(one) is not False, _rank(one)))
-    return [_case(run, one, place) for place, one in enumerate(ordered[:max_cases], start=1)]
+    return sorted(known, key=lambda one: (_is_right(one) is not False, _rank(one)))
 
 
 def methods(run: RunFolder) -> list[dict[str, str]]:
@@ -94,7 +98,7 @@ def picture(folder: Path, name: object) -> str | None:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise RunError(f"{folder / name} cannot be read as a PNG. Remove it, or explain the run again.") from error
     pixels.thumbnail((SHOWN_SIDE * 2, SHOWN_SIDE * 2))
-    return _data_uri(pixels)
+    return data_uri(pixels)
 
 
 def resolution(run: RunFolder) -> str:
@@ -108,7 +112,7 @@ def resolution(run: RunFolder) -> str:
     return f"{height} × {width} pixels" + (f", enlarged {factor} times (bicubic)" if factor > 1 else "")
 
 
-def _data_uri(pixels: Image.Image) -> str:
+def data_uri(pixels: Image.Image) -> str:
     """Lossless WebP where this Pillow has it (a third smaller), else PNG; no metadata either way."""
     buffer = io.BytesIO()
     kind = "webp" if _has_webp() else "png"

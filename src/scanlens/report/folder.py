@@ -164,6 +164,15 @@ def read_selftest_file(folder: Path) -> dict[str, Any]:
     return _versioned(folder / "selftest.json", SELFTEST_VERSION, remedy="Run scanlens selftest again.")
 
 
+def optional_versioned(path: Path, expected: int, *, remedy: str) -> dict[str, Any]:
+    """The contents of a file with a version; empty if there is none.
+
+    Raises:
+        RunError: if it cannot be understood, or is of another version.
+    """
+    return _versioned(path, expected, remedy=remedy) if path.is_file() else {}
+
+
 def _versioned(path: Path, expected: int, *, remedy: str) -> dict[str, Any]:
     content = _required_json(path)
     version = content.get("schema_version")

@@ -114,7 +114,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
         configured = finite(mapping(run.config.get("report")).get("max_cases"))
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
     explained = explanation_sections(run)
-    parts = {
+    parts: dict[str, Any] = {
         "robustness_part": robustness_section(run),
         "uncertainty_part": uncertainty_section(run),
         "explanation_parts": explained,

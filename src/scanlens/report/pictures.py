@@ -55,8 +55,28 @@ def scan_png(scan: Array, path: Path) -> None:
         scan: (H, W), (H, W, 1) or (H, W, 3) in [0, 1]; of other channel counts the first three become red, green and blue.
         path: of the PNG.
     """
+    write_png(scan_pixels(scan), path)
+
+
+def scan_pixels(scan: Array) -> NDArray[np.uint8]:
+    """The pixels of `scan_png`: (H, W), or (H, W, 3) for scans in color."""
     pixels = _enlarge(_as_channels(scan), Image.Resampling.BICUBIC)
-    write_png(_to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), path)
+    return _to_uint8(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def heat_layer(map_HW: Array, covered_HW: NDArray[np.bool_], *, scale: float) -> NDArray[np.uint8]:
+    """Signed evidence as a layer (H, W, 4) to be laid over the scan: clear where there is little, as large as `scan_pixels`.
+
+    Args:
+        map_HW: signed evidence at the resolution of the scan.
+        covered_HW: where it has a value; elsewhere the layer is clear.
+        scale: |value| shown in full color.
+    """
+    _check_overlay(np.asarray(map_HW)[..., None], map_HW, scale, covered_HW, None)
+    strength = np.where(covered_HW & np.isfinite(map_HW), map_HW, 0.0) / scale
+    shown = _enlarge(np.asarray(strength, dtype=np.float32)[..., None], Image.Resampling.BILINEAR)[..., 0]
+    shown = shown * _nearest(covered_HW, (shown.shape[0], shown.shape[1]))
+    return _to_uint8(np.concatenate([evidence_rgb(shown), evidence_alpha(shown)[..., None]], axis=-1))
 
 
 def region_png(scan: Array, region_HW: NDArray[np.bool_] | None, path: Path) -> None:

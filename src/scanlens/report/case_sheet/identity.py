@@ -1,0 +1,82 @@
+"""Who and what a sheet is about: the picture, the network that looked at it, and what that network is for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import scanlens
+from scanlens.report.case_sheet.sources import Sources
+from scanlens.report.folder import RunFolder, finite, mapping, sequence
+
+SHOWN_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "monai", "grad-cam")
+_DIGITS = 12
+
+
+def image(sources: Sources, case: str) -> dict[str, Any]:
+    """The picture: pseudonym of its patient, hash, sizes in pixels and millimeters; None for what is not known."""
+    native = mapping(sources.beside(case).get("native"))
+    size = sources.run.facts.get("input_size")
+    sides = [finite(one) for one in size] if isinstance(size, list) else [finite(size)] * 2
+    return {
+        "pseudonym": sources.call(case).get("pseudonym"),
+        "pixels_sha256": native.get("pixels_sha256"),
+        "modality": native.get("modality"),
+        "native_size_px": pair(native.get("size_px")),
+        "spacing_mm": pair(native.get("spacing_mm")),
+        "network_size_px": sides if None not in sides else None,
+        "mm_per_px": pair(native.get("mm_per_px")),
+        "is_phantom": bool(sources.run.facts.get("is_phantom")),
+    }
+
+
+def model(run: RunFolder) -> dict[str, Any]:
+    """The network and everything by which it can be told from another."""
+    known, summary = run.provenance, mapping(run.facts.get("model_summary"))
+    packages = mapping(known.get("packages"))
+    return {
+        "name": summary.get("name"),
+        "parameters": finite(summary.get("parameters")),
+        "run": run.config.get("run_id"),
+        "data": mapping(run.config.get("data")).get("name"),
+        "weights_sha256": _sha256(run.path / "weights.safetensors"),
+        "config_sha256": _sha256(run.path / "config.yaml"),
+        "commit": mapping(known.get("git")).get("commit"),
+        "has_local_changes": mapping(known.get("git")).get("dirty"),
+        "seed": known.get("seed"),
+        "trained": str(known.get("created") or "")[:10] or None,
+        "scanlens": known.get("scanlens"),
+        "written_by": scanlens.__version__,
+        "packages": {name: packages[name] for name in SHOWN_PACKAGES if name in packages},
+    }
+
+
+def tested_on(run: RunFolder) -> dict[str, Any]:
+    """What the network was trained and tested on, so far as the run knows."""
+    facts = run.facts
+    return {
+        "source": facts.get("source_about"),
+        "class_names": run.class_names,
+        "num_images": {name: finite(one) for name, one in mapping(facts.get("num_images")).items()},
+        "num_patients": {name: finite(one) for name, one in mapping(facts.get("num_patients")).items()},
+        "patients_known": bool(facts.get("patients_known")),
+        "train_counts": {name: finite(one) for name, one in mapping(mapping(facts.get("counts")).get("train")).items()},
+        "is_external": bool(run.evaluation.get("external")),
+        "subgroups": sorted(mapping(run.evaluation.get("subgroups"))),
+        "warnings": [str(one) for one in sequence(facts.get("warnings"))],
+    }
+
+
+def pair(value: object) -> list[float] | None:
+    """Two finite numbers, else None."""
+    found = [finite(one) for one in value] if isinstance(value, list) and len(value) == 2 else [None]
+    return None if None in found else [float(one) for one in found if one is not None]
+
+
+def _sha256(path: Path) -> str | None:
+    """First 12 hexadecimal digits; None if there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]

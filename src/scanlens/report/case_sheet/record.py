@@ -1,0 +1,142 @@
+"""The record of a case: everything that its sheet shows, as numbers, and nothing that could name a person.
+
+`report/cases/<case>.json` holds it, and pages and PDF are made from it and the arrays it names. Its schema is published as
+`schemas/case.schema.json`; what was not measured is null, with a reason beside it. No number is NaN.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from scanlens.errors import RunError
+from scanlens.report.case_sheet import evidence, identity, result
+from scanlens.report.case_sheet.sources import Sources, read_sources
+from scanlens.report.cases import ordered_cases
+from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.html import NOTICE
+
+SCHEMA_VERSION = 1
+SCHEMA = Path(__file__).parent / "schemas" / "case.schema.json"
+Record = dict[str, Any]
+
+
+def case_records(run: RunFolder, *, max_cases: int | None = None) -> list[Record]:
+    """Of each explained case its record, misses first; each follows the schema.
+
+    Args:
+        run: a finished run of a classifier.
+        max_cases: no more than so many; None for all.
+
+    Raises:
+        RunError: if a file of the run folder holds what it should not.
+    """
+    sources = read_sources(run)
+    network, population = identity.model(run), identity.tested_on(run)
+    point = result.operating_point(sources)
+    records = [
+        _record(sources, mapping(one)) | {"model": network, "tested_on": population, "operating_point": point}
+        for one in ordered_cases(run)[:max_cases]
+    ]
+    for record in records:
+        check(record)
+    return records
+
+
+def check(record: Record) -> None:
+    """See that a record follows the schema.
+
+    Raises:
+        RunError: with the place and the reason if it does not.
+    """
+    fault = jsonschema.exceptions.best_match(_validator().iter_errors(record))
+    if fault is not None:
+        place = "/".join(str(one) for one in fault.absolute_path) or "the record"
+        raise RunError(
+            f"The record of case {record.get('case')} does not follow {SCHEMA.name}: {place}: {fault.message[:300]}. A file of the "
+            "folder explanations holds what this version does not expect; explain the run again."
+        )
+
+
+def _record(sources: Sources, one: dict[str, Any]) -> Record:
+    case = str(one.get("case"))
+    about, said = identity.image(sources, case), result.answer(sources, one)
+    mm_per_px = about["mm_per_px"]
+    return {
+        "schema": "scanlens.case",
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOTICE,
+        "case": case,
+        "image": about,
+        "quality": _quality(sources, case, one),
+        "answer": said,
+        "decision": result.decision(sources, case),
+        "uncertainty": result.uncertainty(sources, case, said["predicted"]),
+        "maps": evidence.maps(sources, one, mm_per_px),
+        "runner_up_map": evidence.against_runner_up(sources, case, mm_per_px),
+        "similar": _similar(sources, case),
+        "lesion_share": finite(one.get("mask_area_share")),
+        "shortcuts": _shortcuts(sources),
+    }
+
+
+def _quality(sources: Sources, case: str, one: dict[str, Any]) -> dict[str, Any]:
+    """Checks of the image against training images; where these were not made, what the test of the map found."""
+    found = mapping(sources.beside(case).get("quality"))
+    if found:
+        checks = [
+            {name: mapping(each).get(name) for name in ("name", "value", "low", "high", "is_inside", "percentile")}
+            for each in sequence(found.get("checks"))
+        ]
+        return {
+            "status": found.get("status"),
+            "reasons": [str(each) for each in sequence(found.get("reasons"))],
+            "checks": checks,
+            "anomaly": mapping(found.get("anomaly")) or None,
+        }
+    first = mapping(next(iter(sequence(one.get("maps"))), None))
+    tested = mapping(mapping(mapping(first.get("verdict")).get("measured")).get("quality"))
+    reasons = [f"The image {fault}." for fault in sequence(tested.get("faults"))]
+    return {"status": tested.get("status"), "reasons": reasons, "checks": [], "anomaly": None}
+
+
+def _similar(sources: Sources, case: str) -> dict[str, Any]:
+    found = mapping(sources.beside(case).get("similar"))
+    if not found:
+        return {"same": [], "other": [], "num_searched": None, "reason": "similar training cases were not looked for"}
+    return {
+        "same": [_neighbor(mapping(one)) for one in sequence(found.get("same"))],
+        "other": [_neighbor(mapping(one)) for one in sequence(found.get("other"))],
+        "num_searched": finite(found.get("num_searched")),
+        "reason": found.get("reason"),
+    }
+
+
+def _neighbor(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "case": one.get("case"),
+        "label": one.get("label"),
+        "predicted": one.get("predicted"),
+        "probability": finite(one.get("probability")),
+        "distance": finite(one.get("distance")),
+        "percentile": finite(one.get("percentile")),
+        "is_close": one.get("is_close"),
+        "picture": one.get("picture"),
+    }
+
+
+def _shortcuts(sources: Sources) -> dict[str, Any]:
+    """Names of what was convicted of swaying the network."""
+    if not sources.shortcuts:
+        return {"convicted": [], "reason": "shortcuts were not looked for (scanlens explain parts=shortcuts)"}
+    listed = [mapping(one) for key in ("regions", "looks") for one in sequence(sources.shortcuts.get(key))]
+    return {"convicted": [str(one.get("name")) for one in listed if one.get("verdict") == "convicted"], "reason": None}
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))

@@ -1,0 +1,175 @@
+"""The sheet of one case as a page: made from its record and the arrays that it names, and nothing else.
+
+It holds its pictures and asks for nothing. Scripts only add a slider that fades the map and keys that turn the pages; without
+them, and on paper, it is complete. Equal records give equal bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from scanlens.report.case_sheet import words
+from scanlens.report.case_sheet.evidence import WITHHELD
+from scanlens.report.case_sheet.figures import layers
+from scanlens.report.cases import picture
+from scanlens.report.charts import color_bar
+from scanlens.report.decision_words import decision_sentences
+from scanlens.report.folder import RunFolder, finite, mapping
+from scanlens.report.html import rendered
+from scanlens.report.words import NOT_ASSESSED, number, significant, whole, without_paths
+
+Record = dict[str, Any]
+STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js",)
+
+
+def case_page(record: Record, run: RunFolder, *, previous: str | None = None, following: str | None = None) -> str:
+    """The sheet as text.
+
+    Args:
+        record: see `record.case_records`.
+        run: the run that it is of, for the arrays and what the threshold means.
+        previous, following: names of the cases before and after it; None where there is none, or no page is turned.
+    """
+    folder = run.path / "explanations"
+    maps = [_map(folder, one, record["image"], place) for place, one in enumerate(record["maps"])]
+    return rendered(
+        "case.html.j2",
+        styles=STYLES,
+        scripts=SCRIPTS,
+        record=record,
+        title=f"Case {record['case']}",
+        answer=words.answer_sentence(record),
+        calls=words.call_sentences(record),
+        uncertainty=words.uncertainty_sentences(record),
+        miss=words.miss_sentence(record),
+        quality=words.quality_sentences(record),
+        checks=[_check(one) for one in record["quality"]["checks"]],
+        classes=[_class(row) for row in record["answer"]["classes"]],
+        first=maps[0] if maps else None,
+        others=maps[1:],
+        rival=_rival(folder, record),
+        threshold=decision_sentences(mapping(run.evaluation.get("decisions")))[:3],
+        similar_note=words.similar_sentence(record),
+        neighbors=_neighbors(folder, record),
+        limits=words.known_limits(record),
+        identity=_identity(record),
+        previous=previous,
+        following=following,
+    )
+
+
+def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int) -> dict[str, Any]:
+    verdict = mapping(entry["verdict"])
+    is_withheld = verdict.get("level") == WITHHELD
+    word = str(verdict.get("level") or NOT_ASSESSED)
+    scale = finite(entry.get("scale"))
+    return {
+        "title": str(entry["title"]),
+        "explained": str(entry["explained"] or ""),
+        "legend": str(entry["legend"] or ""),
+        "layer": str(entry["layer"] or ""),
+        "note": without_paths(entry["placement_note"] or ""),
+        "is_withheld": is_withheld,
+        "word": word,
+        "css": word.lower().replace(" ", "-"),
+        "reasons": verdict.get("reasons") or [f"The map was not tested: {NOT_ASSESSED}."],
+        "against": verdict.get("against") or [],
+        "also": verdict.get("also") or [],
+        "layers": None if is_withheld or entry["is_blank"] else layers(folder, entry, image, name=f"map{place}"),
+        "bar": None
+        if scale is None or is_withheld
+        else Markup(color_bar(scale=scale, unit=str(entry["unit"] or "no unit"))),
+        "said": [] if is_withheld else words.map_sentences(entry),
+        "resolution": [] if is_withheld else words.resolution_sentences(entry),
+    }
+
+
+def _rival(folder: Path, record: Record) -> dict[str, Any]:
+    """The map of the answer against the second most probable class, unless the map of the answer is withheld."""
+    found = record["runner_up_map"]
+    withheld = bool(record["maps"]) and mapping(record["maps"][0]["verdict"]).get("level") == WITHHELD
+    if withheld:
+        return {"class": found["class"], "layers": None, "said": "Withheld with the map of the answer."}
+    drawn = layers(folder, found, record["image"], name="rival")
+    if drawn is None:
+        reason = without_paths(str(found["reason"] or "").rstrip("."))
+        return {"class": found["class"], "layers": None, "said": f"{NOT_ASSESSED}{', ' + reason if reason else ''}."}
+    said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (orange), and the reverse (blue)."
+    if finite(found.get("log_odds")) is not None:
+        said += f" The log-odds between the two are {number(found['log_odds'], 2)}."
+    return {"class": found["class"], "layers": drawn, "said": said}
+
+
+def _class(row: dict[str, Any]) -> dict[str, Any]:
+    shown = row["calibrated"] if row["calibrated"] is not None else row["stated"]
+    return {
+        "name": row["class"],
+        "stated": number(row["stated"], 2),
+        "calibrated": number(row["calibrated"], 2),
+        "width": f"{100 * min(1.0, max(0.0, shown or 0.0)):.1f}",
+    }
+
+
+def _check(one: dict[str, Any]) -> dict[str, str]:
+    inside = {True: "usual", False: "unusual"}.get(one["is_inside"], NOT_ASSESSED)
+    low, high = finite(one["low"]), finite(one["high"])
+    usual = NOT_ASSESSED if low is None or high is None else f"{significant(low)} to {significant(high)}"
+    return {"name": str(one["name"]), "value": significant(one["value"]), "usual": usual, "said": inside}
+
+
+def _neighbors(folder: Path, record: Record) -> list[dict[str, Any]]:
+    found = []
+    for kind, head in (("same", "same label"), ("other", "other label")):
+        for one in record["similar"][kind]:
+            said = f"called {one['predicted']}" if one["predicted"] else ""
+            said += f" with {number(one['probability'], 2)}" if one["probability"] is not None else ""
+            near = {True: "", False: "not close"}.get(one["is_close"], "")
+            apart = "" if one["percentile"] is None else f"distance: percentile {number(one['percentile'], 0)}"
+            found.append(
+                {
+                    "case": str(one["case"] or ""),
+                    "label": str(one["label"] or NOT_ASSESSED),
+                    "kind": head,
+                    "said": ", ".join(part for part in (said, apart, near) if part),
+                    "picture": picture(folder, one["picture"]),
+                }
+            )
+    return found
+
+
+def _identity(record: Record) -> list[tuple[str, str]]:
+    """Names and values for the last lines of the sheet."""
+    image, model = record["image"], record["model"]
+    spacing = image["spacing_mm"]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(model["packages"].items()))
+    code = (
+        f"{str(model['commit'])[:12]}{' with local changes' if model['has_local_changes'] else ''}"
+        if model["commit"]
+        else None
+    )
+    rows = [
+        ("Patient", image["pseudonym"]),
+        ("Picture", f"SHA-256 {image['pixels_sha256']}" if image["pixels_sha256"] else None),
+        ("Modality", image["modality"]),
+        ("Size", _size(image["native_size_px"])),
+        ("Pixel", f"{significant(spacing[0])} × {significant(spacing[1])} mm" if spacing else None),
+        ("As the network got it", _size(image["network_size_px"])),
+        ("Sides", None),
+        (
+            "Network",
+            f"{model['name']}, {whole(model['parameters'])} parameters, run {model['run']}, seed {whole(model['seed'])}",
+        ),
+        ("Weights", f"SHA-256 {model['weights_sha256']}" if model["weights_sha256"] else None),
+        ("Configuration", f"SHA-256 {model['config_sha256']}" if model["config_sha256"] else None),
+        ("Code", code),
+        ("Trained", model["trained"]),
+        ("Software", f"scanlens {model['written_by']}, {packages}"),
+    ]
+    return [(name, NOT_ASSESSED if value is None else str(value)) for name, value in rows]
+
+
+def _size(sides: list[float] | None) -> str | None:
+    return None if sides is None else f"{whole(sides[0])} × {whole(sides[1])} pixels"
