@@ -18,6 +18,7 @@ from scanlens.data.sources.table import TableSource
 from scanlens.data.sources.windows import PixelBox, WindowPlan, window_plan
 from scanlens.data.splits import SplitPlan, make_splits
 from scanlens.errors import ConfigError, DataError, ImageError
+from scanlens.pipeline.decode import decode
 
 EDGES = {"xmin": "x0", "ymin": "y0", "xmax": "x1", "ymax": "y1"}
 HEADER = "path,label,x0,y0,x1,y1"
@@ -253,6 +254,22 @@ def test_windows_of_a_file_that_cannot_be_read_fail_one_by_one(tmp_path: Path) -
     for record in source.records()[1:]:
         with pytest.raises(ImageError, match="the file is not there"):
             source.read(record)
+
+
+def test_the_number_of_sequences_is_that_of_the_first_image_that_can_be_read(tmp_path: Path) -> None:
+    source_of(tmp_path, "a.png,x,,,,", "a.png,x,1,2,10,20", "b.png,y,1,2,10,20")
+    data = {"_target_": "scanlens.data.sources.table.TableSource", "root": str(tmp_path), "patient": None, "box": EDGES}
+    config = {
+        "data": data | {"color": "channels"},
+        "model": {},
+        "task": {"_target_": "scanlens.tasks.classification.ClassificationTask"},
+        "preprocess": {"_target_": "scanlens.data.preprocess.Preprocess", "size": 16},
+        "loader": {"_target_": "scanlens.data.module.LoaderPlan", "max_quarantined_share": 0.5},
+        "paths": {"cache": str(tmp_path / "cache")},
+    }
+    listed = decode(config, accelerator="cpu")
+    assert listed.images.images.shape == (2, 3, 16, 16)
+    assert [one.id for one in listed.images.quarantined] == ["a.png#row 2"]
 
 
 def test_mistakes_in_the_setting_come_together() -> None:
