@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from real_data import EPOCHS, FOLDERS, MODELS
+from real_data import EPOCHS, MODELS
+from real_data import FOLDERS as FOLDERS_OF_RUNS
 
 from scanlens.evaluation.explanations.numbers import Number, Whose, kept_number, mean_number, ratio_number, share_number
 from scanlens.files import read_csv
@@ -32,8 +33,9 @@ OUTPUTS = REPOSITORY / "outputs"
 DATA = (
     "lgg_flair",
     "brain_tumor_mri",
-    "blood_smear",
-)  # masks; boxes of tumors; cells cut out, of which nothing is marked
+    "blood_smear_context",
+)  # masks; boxes of tumors; boxes of cells
+FOLDERS = FOLDERS_OF_RUNS | {"blood_smear_context": FOLDERS_OF_RUNS["blood_smear"]}
 SPLIT = {"lgg_flair": ["split.fractions=[0.5,0.15,0.35]"]}  # 18 patients: six of them must be left to judge by
 HEADINGS = ("consistency", "plausibility", "fidelity", "usefulness")
 SEED = 1

@@ -28,8 +28,8 @@ from scanlens.paths import config_dir
 from scanlens.types import Record
 
 OWN_PRESETS = [
-    "blood_cells", "blood_smear", "brain_tumor_mri", "dementia_mri", "dicom", "folder", "lgg_flair", "malaria", "microscopy",
-    "mnist", "mri", "nifti", "table",
+    "blood_cells", "blood_smear", "blood_smear_context", "brain_tumor_mri", "dementia_mri", "dicom", "folder", "lgg_flair",
+    "malaria", "microscopy", "mnist", "mri", "nifti", "table",
 ]  # fmt: skip
 
 
@@ -145,6 +145,16 @@ def test_blood_smear_takes_the_smear_for_the_patient(tmp_path: Path) -> None:
     record = record_of(source, "crops/WBC/BloodImage_00002_02.jpg")
     assert record.patient == "JPEGImages/BloodImage_00002.jpg"
     assert record.meta == {"xmin": "1", "ymin": "2", "xmax": "13", "ymax": "14"}
+
+
+def test_blood_smear_context_cuts_windows_around_the_same_cells(tmp_path: Path) -> None:
+    source = preset("blood_smear_context", root=str(blood_smear.write(tmp_path)))
+    assert targets(source) == dict.fromkeys(blood_smear.CLASSES, 4)
+    name = "JPEGImages/BloodImage_00002.jpg"
+    record = record_of(source, f"{name}#1_2_13_14")
+    assert (record.patient, record.target, record.path) == (name, "WBC", str(tmp_path / name))
+    assert source.read(record).pixels.shape == (30, 30, 3)  # 2.5 times 12
+    assert int(source.read_mask(record).sum()) == 144
 
 
 def test_malaria_reads_patients_from_file_names_as_from_its_table(tmp_path: Path) -> None:
@@ -659,6 +669,7 @@ REAL_SETS: dict[str, tuple[str, int, int, int, str, dict[str | None, int]]] = {
     "lgg_flair": ("lgg-flair-masks", 173, 18, 173, "channels", {None: 173}),
     "blood_cells": ("blood-cells-pbc", 701, 0, 0, "rgb", {None: 701}),
     "blood_smear": ("blood-smear-bccd", 900, 180, 0, "rgb", {None: 900}),
+    "blood_smear_context": ("blood-smear-bccd", 900, 180, 900, "rgb", {None: 900}),
     "malaria": ("malaria-cells", 2400, 125, 0, "gray", {None: 2400}),
     "mnist": ("mnist", 12000, 0, 0, "gray", {"train": 10000, "test": 2000}),
 }
@@ -668,6 +679,7 @@ REAL_CLASSES = {
     "lgg_flair": [72, 101],
     "blood_cells": [51, 128, 63, 119, 49, 61, 135, 95],
     "blood_smear": [197, 519, 184],
+    "blood_smear_context": [197, 519, 184],
     "malaria": [1214, 1186],
     "mnist": [1225, 1326, 1183, 1235, 1198, 1090, 1183, 1220, 1149, 1191],
 }

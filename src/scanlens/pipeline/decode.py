@@ -11,7 +11,7 @@ from typing import Any
 from scanlens.config import build
 from scanlens.data.cache import CachedImages, build_cache
 from scanlens.data.preprocess import Preprocess
-from scanlens.errors import DataError
+from scanlens.errors import DataError, ImageError
 from scanlens.pipeline.build import is_reconstruction
 from scanlens.pipeline.progress import progress_bar
 from scanlens.runs import Config
@@ -100,8 +100,13 @@ def _num_channels(source: Any, records: Sequence[Record]) -> int:
         return 1
     if source.color == "rgb":
         return 3
-    pixels = source.read(records[0]).pixels
-    return 1 if pixels.ndim == 2 else pixels.shape[2]
+    for record in records:
+        try:
+            pixels = source.read(record).pixels
+        except ImageError:
+            continue  # it will be met again, and listed, when all are decoded
+        return 1 if pixels.ndim == 2 else pixels.shape[2]
+    return 1
 
 
 def _refuse_too_many_bad(bad: Sequence[Quarantined], *, num: int, limit: float) -> None:

@@ -16,6 +16,7 @@ from scanlens.types import Color, RawImage, Record
 
 _NUM_LOOKED_AT = 24
 _BOXES = "boxes:"
+WINDOW_BOX = "window:"  # begins the mask of a record whose source cuts windows; the box itself follows
 
 Box = tuple[float, float, float, float]
 
@@ -109,7 +110,7 @@ class FileSource:
         """sha256 that changes with any image, mask, table or setting; where the folder lies does not matter."""
         files = {f"image/{record.id}": Path(record.path) for record in self._records}
         for record in self._records:
-            if record.mask is not None and not record.mask.startswith(_BOXES):
+            if record.mask is not None and not record.mask.startswith((_BOXES, WINDOW_BOX)):
                 files[f"mask/{record.id}"] = Path(record.mask)
         files |= {f"table/{path.name}": path for path in self._extra_files}
         return fingerprint_of(files, {"name": self.name, "color": self.color, **self._settings})
