@@ -44,10 +44,16 @@ def report(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(REPORT_HELP)
         return
-    given = pairs("report", arguments, required=("run",))
+    given = pairs("report", arguments, required=("run",), optional=("pdf",))
+    pdf = given.get("pdf", [""])[-1]
+    if pdf not in ("", "true", "false"):
+        raise ConfigError([f"pdf={pdf}: true or false is expected."])
     from scanlens.report.page import write_report
 
-    sys.stdout.write(f"{write_report(Path(given['run'][-1]))}\n")
+    path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true")
+    sheets = sorted((path.parent / "cases").glob("*.html"))
+    told = f"and {len(sheets)} sheets of cases in {path.parent / 'cases'}\n" if sheets else ""
+    sys.stdout.write(f"{path}\n{told}")
 
 
 def predict(arguments: Sequence[str]) -> None:

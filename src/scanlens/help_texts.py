@@ -23,9 +23,13 @@ For research, not for diagnosis.
 """
 
 REPORT_HELP = """\
-scanlens report run=outputs/RUN_ID
+scanlens report run=outputs/RUN_ID [pdf=true]
 
-Write outputs/RUN_ID/report/index.html again from what lies in the run folder; neither torch nor the images are needed.
+Write outputs/RUN_ID/report again from what lies in the run folder; neither torch nor the images are needed.
+  index.html         the page of the run
+  cases/CASE.html    the sheet of each explained case, two pages when printed
+  cases/CASE.json    everything on that sheet as numbers (schema: scanlens/report/case_sheet/schemas/case.schema.json)
+  *.pdf              the page and the sheets as PDF, with pdf=true (pip install 'scanlens[pdf]')
 """
 
 PREDICT_HELP = """\

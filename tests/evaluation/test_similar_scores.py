@@ -35,7 +35,9 @@ def test_the_own_patient_does_not_count() -> None:
 
 
 def test_near_is_a_matter_of_log_odds() -> None:
-    scores = np.concatenate([[0.01], np.full(15, 0.02), np.full(15, 0.2)])  # 0.02 is 0.70 away in log-odds, 0.2 is 3.2 away
+    scores = np.concatenate(
+        [[0.01], np.full(15, 0.02), np.full(15, 0.2)]
+    )  # 0.02 is 0.70 away in log-odds, 0.2 is 3.2 away
     truth = np.concatenate([[True], np.zeros(15, bool), np.ones(15, bool)])
     found = similar_scores(0, scores, truth, everybody_alone(31))
     assert (found["num"], found["num_positive"], found["highest"]) == (15, 0, 0.02)
@@ -44,7 +46,8 @@ def test_near_is_a_matter_of_log_odds() -> None:
 def test_too_few_near_ones_give_no_share_and_a_reason() -> None:
     scores = np.concatenate([[0.5], np.full(LEAST_SIMILAR - 1, 0.5), np.full(20, 0.999)])
     found = similar_scores(0, scores, np.ones(30, bool), everybody_alone(30))
-    assert found["value"] is None and found["num"] == 0
+    assert found["value"] is None
+    assert found["num"] == 0
     assert "9 test images of others have about this score, and 10 are needed" in found["reason"]
 
 
@@ -56,5 +59,5 @@ def test_scores_of_0_and_1_are_near_their_like() -> None:
 
 @pytest.mark.parametrize("scores", [np.full(NUM, 1.5), np.full(NUM, np.nan), np.full(3, 0.5)])
 def test_no_probabilities_are_refused(scores: np.ndarray) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"score_N|is_positive_N"):
         similar_scores(0, scores, TRUTH, everybody_alone())

@@ -73,7 +73,7 @@ class Elements(HTMLParser):
 
 def text_of(page: str) -> str:
     """What a reader sees."""
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    body = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 
 
@@ -94,20 +94,22 @@ def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
     elsewhere = {one for one in references if not (one[1] or "").startswith(("data:", "#"))}
     beside = ("methods.txt", "checklist.csv", "checklist.md", "../results.csv", "../results.tex")
     assert elsewhere == {("a", name) for name in beside}, "links to files of the run that a reader may open"
-    assert not {tag for tag, _ in elements} & {"script", "iframe", "object", "embed", "form", "base", "audio", "video"}
+    assert not {tag for tag, _ in elements} & {"iframe", "object", "embed", "form", "base", "audio", "video"}
     assert not [name for _, attrs in elements for name in attrs if name.startswith("on") or name == "style"]
     assert "http://" not in page
     assert "https://" not in page
     assert "@import" not in page
+    assert [attrs for tag, attrs in elements if tag == "script"] == [{}], "one script, within the page"
 
 
-def test_the_policy_allows_inlined_pictures_and_the_one_style_sheet_only(page: str) -> None:
-    style = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)
-    assert len(style) == 1
-    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+def test_the_policy_allows_inlined_pictures_the_one_style_sheet_and_the_one_script_only(page: str) -> None:
+    inlined = [re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL) for tag in ("style", "script")]
+    assert [len(found) for found in inlined] == [1, 1]
+    style, script = (base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for (one,) in inlined)
     policy = [attrs["content"] for tag, attrs in Elements(page).found if attrs.get("http-equiv")]
     assert policy == [
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; base-uri 'none'; "
+        "form-action 'none'"
     ]
 
 

@@ -5,6 +5,7 @@ The page asks for nothing (see `html`). The same run folder gives the same bytes
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scanlens.files import write_text
 from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
+from scanlens.report.case_sheet.write import case_table, write_cases
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.checklist import NOTE, checklists, write_checklist
 from scanlens.report.explanations import explanation_sections
@@ -24,12 +26,15 @@ from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequenc
 from scanlens.report.html import rendered
 from scanlens.report.latex import write_results
 from scanlens.report.methods_text import methods_paragraphs, write_methods
+from scanlens.report.pdf import write_pdfs
 from scanlens.report.robustness import robustness_section
 from scanlens.report.stamps import stamps_in_words
 from scanlens.report.tiles import tiles
 from scanlens.report.trust import trust_sections
 from scanlens.report.uncertainty import uncertainty_section
 from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_paths
+
+log = logging.getLogger(__name__)
 
 DEFAULT_CASES = 12
 _PAPER_FILES = (
@@ -47,28 +52,38 @@ class ReportWriter:
 
     Args:
         enabled: whether a page is written at all.
-        max_cases: how many explained cases the page shows, misses first; the others stay in the run folder.
+        max_cases: how many explained cases the page shows, misses first; all others have their sheet and a row in the table.
+        pdf: also write the page and the sheet of every case as PDF (extra `pdf`).
     """
 
-    def __init__(self, *, enabled: bool = True, max_cases: int = DEFAULT_CASES) -> None:
+    def __init__(self, *, enabled: bool = True, max_cases: int = DEFAULT_CASES, pdf: bool = False) -> None:
         if max_cases < 0:
             raise ValueError(f"report.max_cases must be 0 or more, got {max_cases}")
-        self.enabled, self.max_cases = enabled, max_cases
+        self.enabled, self.max_cases, self.pdf = enabled, max_cases, pdf
 
     def write(self, run_dir: Path) -> Path | None:
         """Write the page of this run, and what belongs to it, and return where it lies; None if no page is wanted."""
-        return write_report(run_dir, max_cases=self.max_cases) if self.enabled else None
+        if not self.enabled:
+            return None
+        path = write_report(run_dir, max_cases=self.max_cases, pdf=False)
+        if self.pdf:
+            try:
+                write_pdfs(path.parent)
+            except RunError as error:
+                log.warning("no PDF was written: %s", error)
+        return path
 
 
-def write_report(run_dir: Path, *, max_cases: int | None = None) -> Path:
-    """Write tables, checklists, methods text, the page of the audit and, last, the page of a run; where that lies.
+def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | None = None) -> Path:
+    """Write tables, checklists, methods text, sheets of cases, the page of the audit and, last, the page of a run; where that lies.
 
     Args:
         run_dir: the run folder.
         max_cases: how many explained cases are shown; None for what the configuration of the run says.
+        pdf: also write PDF; None for what the configuration of the run says.
 
     Raises:
-        RunError: if the folder, or a file that the page needs, is missing or damaged.
+        RunError: if the folder, or a file that the page needs, is missing or damaged, or PDF is wanted and cannot be made.
     """
     run = read_run(Path(run_dir))
     _refuse_link(run.path / "report")
@@ -76,7 +91,13 @@ def write_report(run_dir: Path, *, max_cases: int | None = None) -> Path:
     write_checklist(run)
     write_methods(run)
     build_audit_page(run.path)
-    return build_report(run.path, max_cases=max_cases)
+    write_cases(run)
+    path = build_report(run.path, max_cases=max_cases)
+    if bool(mapping(run.config.get("report")).get("pdf")) if pdf is None else pdf:
+        write_pdfs(path.parent)
+    else:
+        path.with_suffix(".pdf").unlink(missing_ok=True)  # of a former page
+    return path
 
 
 def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | None = None) -> Path:
@@ -121,6 +142,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
     }
     return rendered(
         "index.html.j2",
+        scripts=("table.js",),
         **_head(run, explained),
         **_body(run),
         **trust_sections(run),
@@ -248,9 +270,11 @@ def _explanations(run: RunFolder, max_cases: int) -> dict[str, Any]:
     cases = explained_cases(run, max_cases=max_cases)
     blank = finite(known.get("blank_maps"))
     total = sum(len(sequence(mapping(one).get("maps"))) for one in sequence(known.get("cases")))
-    folder = run.path / "explanations"
+    folder, rows = run.path / "explanations", case_table(run)
     return {
         "cases": cases,
+        "case_rows": rows,
+        "sheets": [row["case"] for row in rows],
         "methods": [{**one, "bar": _markup(one["bar"])} for one in methods(run)],
         "stamps": stamps_in_words(run),
         "num_hidden_cases": max(0, len(sequence(known.get("cases"))) - len(cases)),

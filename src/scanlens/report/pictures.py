@@ -65,18 +65,18 @@ def scan_pixels(scan: Array) -> NDArray[np.uint8]:
 
 
 def heat_layer(map_HW: Array, covered_HW: NDArray[np.bool_], *, scale: float) -> NDArray[np.uint8]:
-    """Signed evidence as a layer (H, W, 4) to be laid over the scan: clear where there is little, as large as `scan_pixels`.
+    """Signed evidence as a layer (H, W, 4) to be laid over the scan: clear where there is little, or no value.
+
+    It has the pixels of the map: what shows it makes it as large as the scan, between the middles of pixels (bilinear).
 
     Args:
         map_HW: signed evidence at the resolution of the scan.
-        covered_HW: where it has a value; elsewhere the layer is clear.
+        covered_HW: where it has a value.
         scale: |value| shown in full color.
     """
     _check_overlay(np.asarray(map_HW)[..., None], map_HW, scale, covered_HW, None)
     strength = np.where(covered_HW & np.isfinite(map_HW), map_HW, 0.0) / scale
-    shown = _enlarge(np.asarray(strength, dtype=np.float32)[..., None], Image.Resampling.BILINEAR)[..., 0]
-    shown = shown * _nearest(covered_HW, (shown.shape[0], shown.shape[1]))
-    return _to_uint8(np.concatenate([evidence_rgb(shown), evidence_alpha(shown)[..., None]], axis=-1))
+    return _to_uint8(np.concatenate([evidence_rgb(strength), evidence_alpha(strength)[..., None]], axis=-1))
 
 
 def region_png(scan: Array, region_HW: NDArray[np.bool_] | None, path: Path) -> None:

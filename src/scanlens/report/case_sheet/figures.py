@@ -28,7 +28,9 @@ _NICE = (1, 2, 5)
 _BAR_SHARE = 0.3  # of the width, at most
 
 
-def layers(folder: Path, entry: dict[str, Any], image: dict[str, Any], *, name: str) -> dict[str, Any] | None:
+def layers(
+    folder: Path, entry: dict[str, Any], image: dict[str, Any], *, name: str, scan: str | None = None
+) -> dict[str, Any] | None:
     """Scan, map and lines of one map; None where its arrays are not there.
 
     Args:
@@ -36,13 +38,14 @@ def layers(folder: Path, entry: dict[str, Any], image: dict[str, Any], *, name: 
         entry: of the record, under `maps` or `runner_up_map`, with `npz`, `measured` and `scale`.
         image: of the record.
         name: unique on the page.
+        scan: of another map of the same case, so that it need not be made again.
     """
     arrays = read_map(folder, entry.get("npz"))
     if arrays is None:
         return None
     scale = finite(entry.get("scale")) or float(np.abs(arrays.known_HW).max(initial=0.0)) or 1.0
     return {
-        "scan": data_uri(Image.fromarray(scan_pixels(arrays.scan))),
+        "scan": scan or data_uri(Image.fromarray(scan_pixels(arrays.scan))),
         "heat": data_uri(Image.fromarray(heat_layer(arrays.map_HW, arrays.covered_HW, scale=scale))),
         "lines": Markup(_lines(arrays, mapping(entry.get("measured")), entry, image, name)),
         "bar": Markup(_scale_only(arrays, image, name)),
@@ -124,12 +127,12 @@ def _scale_bar(image: dict[str, Any], height: int, width: int) -> str:
     unit, margin = width / 320, width / 40
     x, y, long = margin, height - margin, length / per_px
     line = f"M{x:.4g} {y:.4g}h{long:.4g}M{x:.4g} {y - 4 * unit:.4g}v{8 * unit:.4g}M{x + long:.4g} {y - 4 * unit:.4g}v{8 * unit:.4g}"
-    words = html.escape(f"{significant(length)} {unit_name}")
+    words, place = html.escape(f"{significant(length)} {unit_name}"), f'x="{x + long / 2:.4g}" y="{y - 8 * unit:.4g}"'
     return (
         f'<path d="{line}" stroke="#000" stroke-width="{4 * unit:.3g}"/>'
         f'<path class="scale" d="{line}" stroke="#fff" stroke-width="{1.6 * unit:.3g}"/>'
-        f'<text x="{x + long / 2:.4g}" y="{y - 8 * unit:.4g}" text-anchor="middle" font-size="{12 * unit:.3g}" fill="#fff" stroke="#000" '
-        f'stroke-width="{3 * unit:.3g}" paint-order="stroke">{words}</text>'
+        f'<g text-anchor="middle" font-size="{12 * unit:.3g}"><text {place} fill="none" stroke="#000" stroke-width="{3 * unit:.3g}">{words}'
+        f'</text><text {place} fill="#fff">{words}</text></g>'
     )
 
 

@@ -34,7 +34,7 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         previous, following: names of the cases before and after it; None where there is none, or no page is turned.
     """
     folder = run.path / "explanations"
-    maps = [_map(folder, one, record["image"], place) for place, one in enumerate(record["maps"])]
+    maps = _maps(folder, record)
     return rendered(
         "case.html.j2",
         styles=STYLES,
@@ -50,7 +50,7 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         classes=[_class(row) for row in record["answer"]["classes"]],
         first=maps[0] if maps else None,
         others=maps[1:],
-        rival=_rival(folder, record),
+        rival=_rival(folder, record, _scan(maps)),
         threshold=decision_sentences(mapping(run.evaluation.get("decisions")))[:3],
         similar_note=words.similar_sentence(record),
         neighbors=_neighbors(folder, record),
@@ -61,7 +61,19 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
     )
 
 
-def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int) -> dict[str, Any]:
+def _maps(folder: Path, record: Record) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for place, one in enumerate(record["maps"]):
+        found.append(_map(folder, one, record["image"], place, _scan(found)))
+    return found
+
+
+def _scan(maps: list[dict[str, Any]]) -> str | None:
+    """The picture of the scan, if one of these maps has it."""
+    return next((one["layers"]["scan"] for one in maps if one["layers"]), None)
+
+
+def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int, scan: str | None) -> dict[str, Any]:
     verdict = mapping(entry["verdict"])
     is_withheld = verdict.get("level") == WITHHELD
     word = str(verdict.get("level") or NOT_ASSESSED)
@@ -78,7 +90,9 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int)
         "reasons": verdict.get("reasons") or [f"The map was not tested: {NOT_ASSESSED}."],
         "against": verdict.get("against") or [],
         "also": verdict.get("also") or [],
-        "layers": None if is_withheld or entry["is_blank"] else layers(folder, entry, image, name=f"map{place}"),
+        "layers": None
+        if is_withheld or entry["is_blank"]
+        else layers(folder, entry, image, name=f"map{place}", scan=scan),
         "bar": None
         if scale is None or is_withheld
         else Markup(color_bar(scale=scale, unit=str(entry["unit"] or "no unit"))),
@@ -87,13 +101,13 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int)
     }
 
 
-def _rival(folder: Path, record: Record) -> dict[str, Any]:
+def _rival(folder: Path, record: Record, scan: str | None) -> dict[str, Any]:
     """The map of the answer against the second most probable class, unless the map of the answer is withheld."""
     found = record["runner_up_map"]
     withheld = bool(record["maps"]) and mapping(record["maps"][0]["verdict"]).get("level") == WITHHELD
     if withheld:
         return {"class": found["class"], "layers": None, "said": "Withheld with the map of the answer."}
-    drawn = layers(folder, found, record["image"], name="rival")
+    drawn = layers(folder, found, record["image"], name="rival", scan=scan)
     if drawn is None:
         reason = without_paths(str(found["reason"] or "").rstrip("."))
         return {"class": found["class"], "layers": None, "said": f"{NOT_ASSESSED}{', ' + reason if reason else ''}."}
