@@ -87,13 +87,15 @@ def changed(value: Any, path: str, new: Any) -> Any:
     return {**value, head: changed(value[head], rest, new) if rest else new}
 
 
-def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
+def test_the_page_asks_for_nothing_outside_itself(page: str, finished: Path) -> None:
     elements = Elements(page).found
     references = [(tag, attrs[name]) for tag, attrs in elements for name in ("src", "href") if attrs.get(name)]
     assert len(references) > 20
     elsewhere = {one for one in references if not (one[1] or "").startswith(("data:", "#"))}
     beside = ("methods.txt", "checklist.csv", "checklist.md", "../results.csv", "../results.tex")
-    assert elsewhere == {("a", name) for name in beside}, "links to files of the run that a reader may open"
+    sheets = [f"cases/{path.name}" for path in (finished / "report" / "cases").glob("*.html")]
+    assert sheets
+    assert elsewhere == {("a", name) for name in (*beside, *sheets)}, "links to files of the run that a reader may open"
     assert not {tag for tag, _ in elements} & {"iframe", "object", "embed", "form", "base", "audio", "video"}
     assert not [name for _, attrs in elements for name in attrs if name.startswith("on") or name == "style"]
     assert "http://" not in page
