@@ -7,6 +7,7 @@ Equal pages give equal bytes.
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,4 +67,5 @@ def _weasyprint() -> Any:
         from weasyprint.urls import URLFetcher
     except (ImportError, OSError) as error:
         raise RunError(f"{_LACKING} ({str(error).splitlines()[0][:200]})") from error
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every property for screens
     return partial(HTML, url_fetcher=URLFetcher(allowed_protocols={"data"}))

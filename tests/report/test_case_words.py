@@ -1,0 +1,212 @@
+"""Sentences of the sheet of a case: each says what the numbers say and no more."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+
+from fakes.case_records import record
+from scanlens.report.case_sheet import words
+from scanlens.report.case_sheet.record import check
+
+
+def call(**changes) -> str:
+    return " ".join(words.call_sentences(record(**changes)))
+
+
+def test_the_record_that_is_changed_here_follows_the_schema() -> None:
+    check(record())
+
+
+def test_the_answer_is_a_probability_and_no_certainty() -> None:
+    assert words.answer_sentence(record()) == (
+        "The network's output fits 'no_tumor' best, with a probability of 0.80; calibrated on the validation split 0.70."
+    )
+    assert words.answer_sentence(record(answer__is_calibrated=False)).endswith(
+        "calibration was looked at and left it as it is."
+    )
+    unknown = [{"class": "no_tumor", "stated": 0.8, "calibrated": None}]
+    assert words.answer_sentence(record(answer__is_calibrated=False, answer__classes=unknown)).endswith(
+        "calibration was not assessed."
+    )
+    assert words.answer_sentence(record(answer__predicted=None)) == "The answer of the network was not assessed."
+
+
+def test_a_score_far_from_the_threshold_is_only_compared_with_it() -> None:
+    assert words.call_sentences(record())[0] == (
+        "For 'tumor' the score of the patient's 4 images is 0.10, below the threshold of 0.40: called negative."
+    )
+    assert "close to the threshold" not in call()
+    assert "convention" not in call()
+
+
+def test_a_score_near_the_threshold_is_said_to_be_near() -> None:
+    near = {"decision__score": 0.3, "decision__distance_log_odds": -0.44}
+    assert "close to the threshold" in call(**near)
+    assert "at or above the threshold of 0.40: called positive" in call(
+        decision__score=0.4, decision__distance_log_odds=0.0, decision__called="positive", operating_point__chosen={}
+    )
+
+
+def test_a_score_where_validation_had_nobody_is_called_by_convention() -> None:
+    said = call(decision__score=0.44, decision__called="positive", decision__distance_log_odds=0.16)
+    assert "scored between 0.35 and 0.45, where this score lies" in said
+    assert "close to the threshold" not in said, "said once, by the stronger sentence"
+    for edge in (0.35, 0.45):
+        assert "convention" not in call(decision__score=edge)
+
+
+def test_cases_with_about_the_same_score_are_counted() -> None:
+    assert (
+        "Of 30 test images of 12 other patients with about the score of this image (0.12), 3 were 'tumor': 10 % (95 % interval 2 % "
+        "to 30 %)."
+    ) in call().replace("\u00a0", " ")
+    assert "does not settle the matter" not in call()
+
+
+@pytest.mark.parametrize(("low", "high", "is_open"), [(0.02, 0.39, False), (0.02, 0.41, True), (0.41, 0.9, False)])
+def test_an_interval_on_both_sides_of_the_threshold_settles_nothing(low: float, high: float, is_open: bool) -> None:
+    said = call(decision__similar_scores__low=low, decision__similar_scores__high=high)
+    assert ("does not settle the matter" in said) == is_open
+
+
+def test_too_few_of_about_the_same_score_are_not_assessed() -> None:
+    nothing = {"value": None, "reason": "3 test images of others have about this score, and 10 are needed"}
+    assert "at about this score: not assessed, 3 test images of others" in call(decision__similar_scores=nothing)
+
+
+def test_without_a_threshold_nobody_is_called() -> None:
+    said = words.call_sentences(
+        record(decision={"positive": None, "reason": "no class was named as the one not to miss"})
+    )
+    assert said == ["Call at a threshold: not assessed, no class was named as the one not to miss."]
+
+
+def test_a_negative_call_names_those_who_were_missed() -> None:
+    said = words.miss_sentence(record())
+    assert said is not None
+    assert said.replace("\u00a0", " ") == (
+        "Negative does not mean healthy: at this threshold 2 of 40 'tumor' patients of the test split were missed: 5 % (95 % "
+        "interval 1 % to 17 %)."
+    )
+    assert words.miss_sentence(record(decision__called="positive")) is None
+    assert "1 of 40 'tumor' patients of the test split was missed" in str(
+        words.miss_sentence(record(operating_point__num_missed=1.0))
+    )
+
+
+def test_sets_and_referral() -> None:
+    said = words.uncertainty_sentences(record())
+    assert len(said) == 1
+    assert "'no_tumor'" in said[0]
+    assert "0.88 (0.80 to 0.94)" in said[0]
+    referred = words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__set=[]))
+    assert "empty" in referred[0]
+    assert "should not decide this case alone" in referred[1]
+    missing = words.uncertainty_sentences(record(uncertainty__refer=None, uncertainty__set=None))
+    assert missing == ["Set of likely classes: not assessed.", "Whether a person should decide: not assessed."]
+
+
+def test_what_is_measured_on_a_map() -> None:
+    said = [one.replace("\u00a0", " ") for one in words.map_sentences(record()["maps"][0])]
+    assert said == [
+        "75 % of the evidence on the map speaks for 'no_tumor', the rest against it.",
+        "60 % of the evidence for it lies in the upper left quarter of the picture.",
+        "Outlined: the strongest 2 % of the map (63 pixels), with 20 % of the evidence for it. Largest value at row 9, column 25.",
+    ]
+    blank = words.map_sentences(record(maps__0__is_blank=True)["maps"][0])
+    assert blank == ["The map is the same everywhere and tells nothing."]
+    opposed = words.map_sentences(record(maps__0__measured__level_for=None)["maps"][0])
+    assert opposed == ["Nothing on the map speaks for 'no_tumor'."]
+    area = words.map_sentences(record(maps__0__measured__outlined_mm2=210.0)["maps"][0])
+    assert "(63 pixels, 2.1 cm²)" in area[-1]
+
+
+def test_how_fine_the_map_is() -> None:
+    coarse = words.resolution_sentences(record()["maps"][0])
+    assert coarse[0] == "One cell of the map is 2 × 2 pixels: nothing smaller can be outlined by it."
+    assert coarse[1:] == [
+        "From which size on lesions are called by the network: not assessed, limits were not measured.",
+        "From which size on lesions are pointed at by the map in half of the cases: not assessed, limits were not measured.",
+    ]
+    known = record(
+        maps__0__resolution__limit_of_localization_px={"value": 7.04, "low": 6.2, "high": 8.1, "state": "found"},
+        maps__0__resolution__cell_mm=[1.5, 1.5],
+    )
+    said = words.resolution_sentences(known["maps"][0])
+    assert "(1.5 × 1.5 mm)" in said[0]
+    assert (
+        said[2]
+        == "Inserted lesions were pointed at by the map in half of the cases from a diameter of 7.0 pixels (6.2 to 8.1) on."
+    )
+
+
+def test_the_image_comes_first() -> None:
+    assert words.quality_sentences(record()) == ["Nothing about the image is unusual among those of the training."]
+    bad = words.quality_sentences(record(quality__status="bad", quality__reasons=["The image is nearly black."]))
+    assert bad == [
+        "The image is not one that the network can be asked about: no result should be drawn from it.",
+        "The image is nearly black.",
+    ]
+    assert words.quality_sentences(record(quality__status=None)) == ["Quality of the image: not assessed."]
+
+
+def neighbor(*, is_close: bool) -> dict:
+    return {"case": "train-00001", "label": "glioma", "is_close": is_close}
+
+
+def test_similar_cases_are_told_to_be_far_where_they_are() -> None:
+    assert words.similar_sentence(record()) == (
+        "Similar training cases: not assessed, similar training cases were not looked for."
+    )
+    near = record(similar__same=[neighbor(is_close=True)], similar__num_searched=332.0)
+    assert words.similar_sentence(near).startswith("Nearest among 332 training images")
+    far = record(similar__same=[neighbor(is_close=False)])
+    assert words.similar_sentence(far).startswith("No close case")
+
+
+def test_known_limits_follow_from_the_record() -> None:
+    usual = words.known_limits(record())
+    assert len(usual) == 2, usual  # other hospitals, readers
+    assert "(Axial slices): not assessed." in usual[0]
+    every = words.known_limits(
+        record(
+            image__is_phantom=True, tested_on__train_counts={"no_tumor": 29.0}, tested_on__patients_known=False,
+            operating_point__num_positive=29.0, shortcuts__convicted=["corner"], tested_on__subgroups=[], tested_on__warnings=["Beware."],
+        )
+    )  # fmt: skip
+    text = " ".join(every)
+    for part in (
+        "nothing here holds for a real patient", "'no_tumor' is rare in the training: 29 images.", "Patients of the training data are unknown",
+        "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "by sex, age or other groups: not assessed",
+    ):  # fmt: skip
+        assert part in text
+    assert words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (
+        "Shortcuts: not assessed."
+    )
+
+
+def test_no_sentence_is_surer_than_its_numbers_or_names_what_is_no_class() -> None:
+    """Over many combinations: no word of certainty, no disease that is not a class, no leftover of a format."""
+    surely = re.compile(
+        r"\b(certain|certainly|definite|confident|confidence|diagnos\w+|proves? that|healthy patient|cancer|malignan\w+)\b"
+    )
+    for score, low, set_, level in product((0.05, 0.39, 0.44, 0.97), (0.0, 0.3), ([], ["no_tumor"], None), (None, 0.5)):
+        one = record(
+            decision__score=score, decision__called="positive" if score >= 0.4 else "negative", decision__similar_scores__low=low,
+            decision__similar_scores__high=low + 0.3, uncertainty__set=set_, maps__0__measured__level_for=level,
+        )  # fmt: skip
+        said = [
+            words.answer_sentence(one), *words.call_sentences(one), *words.uncertainty_sentences(one), words.miss_sentence(one) or "",
+            *words.map_sentences(one["maps"][0]), *words.resolution_sentences(one["maps"][0]), *words.known_limits(one),
+        ]  # fmt: skip
+        text = " ".join(said)
+        assert not surely.search(text.lower()), text
+        assert not re.search(r"\bNone\b|\bnan\b|\{|\}", text), text
+
+
+def test_paths_in_texts_of_the_run_are_hidden() -> None:
+    said = words.known_limits(record(tested_on__warnings=["12 files of /home/jane_doe/scans were left out."]))
+    assert "jane_doe" not in " ".join(said)
