@@ -5,56 +5,20 @@ At temperature 2 probabilities of two classes 4 : 1 become 2 : 1, and 1 : 9 beco
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scanlens.config import freeze
+from fakes.choices import CALIBRATION, POINT, SETS, evaluation, run_with
 from scanlens.errors import RunError
 from scanlens.pipeline.calls import Calls, read_calls
 from scanlens.pipeline.calls_summary import summary
 from scanlens.pipeline.intake import NewImage
 from scanlens.pipeline.new_patients import Judged, join_images_of
-from scanlens.runs import Run
 
-CALIBRATION: dict[str, Any] = {
-    "method": "temperature", "num_classes": 2, "temperature": 2.0, "temperature_low": None, "temperature_high": None,
-    "biases": [], "curves": [], "num_patients": 12, "reason": None,
-}  # fmt: skip
-SETS: dict[str, Any] = {
-    "coverage": 0.9, "score": "lac", "is_by_class": False, "class_names": ["healthy", "ill"], "thresholds": [0.7, 0.7],
-    "num_patients": [12, 12], "seed": 1, "notes": [],
-}  # fmt: skip
-REFERRAL: dict[str, Any] = {"aim": "risk", "target": 0.05, "threshold": 0.7, "share_referred": 0.2, "reason": None}
-POINT: dict[str, Any] = {
-    "rule": {"name": "sensitivity", "target": 0.95}, "positive": "ill", "unit": "image", "threshold": 0.3, "reason": None,
-    "notes": [], "validation": None,
-}  # fmt: skip
 UNKNOWN = [[0.8, 0.2], [0.1, 0.9], [0.9, 0.1]]  # calibrated: 2/3 1/3, 1/4 3/4, 3/4 1/4
-
-
-def evaluation(*, point: dict[str, Any] = POINT, **changed: Any) -> dict[str, Any]:
-    return {
-        "class_names": ["healthy", "ill"],
-        "patient_rule": {"name": "mean", "k": None, "positive_class": None},
-        "calibration": {"choice": {"calibrator": CALIBRATION}},
-        "conformal": {"rule": SETS},
-        "referral": {"rule": REFERRAL},
-        "decisions": {"positive": "ill", "chosen": POINT | point, "compared": []},
-        **changed,
-    }
-
-
-def run_with(folder: Path, judged: dict[str, Any] | None) -> Run:
-    """A run folder as far as its choices are read; None leaves evaluation.json out."""
-    names = ["healthy", "ill"] if judged is None else judged["class_names"]
-    freeze({"operating_point": {"positive": "auto"}, "facts": {"class_names": names}}, folder)
-    if judged is not None:
-        (folder / "evaluation.json").write_text(json.dumps(judged), encoding="utf-8")
-    return Run(folder)
 
 
 def unread() -> Any:
