@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_fill_holes, gaussian_filter, label
 
 _SMOOTH_PX = 1.0
 _LEAST_TOLERANCE = 0.03  # of the range of the picture: steps of a JPEG, and noise too faint to be measured
@@ -18,6 +18,7 @@ _NOISE_FACTOR = 4.0
 _LEAST_BORDER = 0.5  # of the border that has to look alike
 _MOST_DETAIL = 0.04  # of the range of the picture: empty ground is nearly flat; tissue that fills the frame is not
 _LEAST_SHARE = 0.05  # of the picture, for either kind of ground
+_MARGIN_PX = 1
 
 
 def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -44,6 +45,25 @@ def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
         return everything_HW
     ground_HW = _joined_to_border(np.abs(smooth_HW - level) <= tolerance)
     return ~ground_HW if _LEAST_SHARE <= ground_HW.mean() <= 1 - _LEAST_SHARE else everything_HW
+
+
+def outside_body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """True on empty ground and on what stands alone in it, such as writing, a pixel away from the body; nowhere without ground.
+
+    The body is the largest connected part of what the picture shows, its holes filled.
+
+    Args:
+        image_CHW: finite values.
+
+    Returns:
+        outside_HW.
+    """
+    shown_HW = body(image_CHW)
+    if shown_HW.all():
+        return ~shown_HW
+    numbers_HW, _ = label(shown_HW)
+    largest = 1 + int(np.bincount(numbers_HW.ravel())[1:].argmax())
+    return ~binary_dilation(binary_fill_holes(numbers_HW == largest), iterations=_MARGIN_PX)
 
 
 def _spread(values: NDArray[np.float64]) -> float:
