@@ -29,8 +29,6 @@ from scanlens.pipeline.explanations.card.rows import CASE_COLUMNS, COLUMNS, card
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.progress import progress_bar
 
-VERDICTS_FILE = "verdicts.json"
-"""Of the verdicts on cases; its `auroc`, {value, low, high}, says whether they tell right answers from wrong ones."""
 TRAINING_RUNS_FILE = "seeds.json"
 """Of other training runs; under `methods`, by name, {status, reason} on whether they point to the same places."""
 WORDS = {"PASS": "passes", "FAIL": "FAILS", "NOT ASSESSED": "not assessed"}
@@ -78,7 +76,6 @@ def measure(subject: Subject) -> dict[str, Any]:
         change_B,
         seed,
         _stored(subject, TRAINING_RUNS_FILE, "methods"),
-        _stored(subject, VERDICTS_FILE, "auroc"),
     )
     primary = own[0].name if own else None
     content = {
