@@ -102,10 +102,15 @@ def test_the_plan_follows_the_image_and_says_what_it_cannot_use() -> None:
     assert plan.tolerance_for((224, 224)) == 14
     asked = LimitsPlan.from_words({"limits.sizes": "[3,6,12]", "limits.contrast": "-0.2", "limits.tolerance": "0"})
     assert asked == LimitsPlan((3.0, 6.0, 12.0), -0.2, 0.0)
+    assert LimitsPlan.from_words({"limits.contrasts": "[0.1,-0.3]"}).contrasts == (0.1, -0.3)
+    assert LimitsPlan.from_words({"limits.contrasts": "[]"}) == plan
     for words, told in (
         ({"limits.sizes": "[3,6]"}, "at least three rising"),
         ({"limits.sizes": "3,x,9"}, "a number is expected, got 'x'"),
         ({"limits.contrast": "2"}, "between -1 and 1"),
+        ({"limits.contrasts": "0.1,0"}, r"and not 0, are expected, got \[0\.1, 0\.0\]"),
+        ({"limits.contrasts": "[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9]"}, "at most 8 different"),
+        ({"limits.contrasts": "0.1,"}, "a number is expected"),
         ({"limits.tolerance": "nan"}, "a number is expected"),
     ):
         with pytest.raises(ValueError, match=told):
