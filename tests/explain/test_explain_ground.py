@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scanlens.explain.ground import body, outside_body
+from scanlens.explain.ground import body, outside_body, solid_body
 
 SIZE = 32
 
@@ -32,6 +32,35 @@ def test_dark_places_inside_the_body_belong_to_it() -> None:
     head = np.where(disc(12), 0.6, 0.0)
     head[disc(4)] = 0.0
     assert body(head[None])[disc(12)].all()
+
+
+def test_the_solid_body_is_the_head_with_its_dark_middle_and_not_the_air() -> None:
+    """A bright ring around gray tissue on black, with a black hole that the ring does not touch, and a mark beside it."""
+    head = np.where(disc(26, 64), 0.45, 0.0)
+    head[disc(26, 64) & ~disc(24, 64)] = 0.95
+    head[disc(4, 64)] = 0.0
+    head[1:4, 1:8] = 1.0
+    found = solid_body(head[None] + np.random.default_rng(0).normal(0, 0.01, (1, 64, 64)))
+    assert found[disc(26, 64)].all()
+    assert not found[~disc(28, 64)].any()
+
+
+def test_two_legs_are_one_body() -> None:
+    legs = np.zeros((64, 64))
+    legs[8:56, 8:26], legs[12:56, 38:56] = 0.6, 0.6
+    assert solid_body(legs[None])[20:50, 10:24].all()
+    assert solid_body(legs[None])[20:50, 40:54].all()
+
+
+def test_a_field_of_cells_is_body_all_over() -> None:
+    noise = np.random.default_rng(1).uniform(size=(3, 40, 40))
+    assert solid_body(noise).all()
+    assert solid_body(np.full((1, 20, 20), 0.3)).all()
+    smear = np.full((64, 64), 0.9)
+    smear[4:60:12, 4:60] = smear[8:28, 30:50] = 0.4
+    assert not body(smear[None]).all()
+    assert solid_body(smear[None]).all(), "one large cell among many small ones is no body"
+    assert not outside_body(smear[None]).any()
 
 
 @pytest.mark.parametrize(("ground", "tissue"), [(0.05, 0.7), (0.95, 0.4)])

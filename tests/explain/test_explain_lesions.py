@@ -1,4 +1,4 @@
-"""Lesions drawn into images, the body that they are drawn into, and what is tried."""
+"""Lesions drawn into images, and what is tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from scanlens.explain.lesions import Lesion, body_HW, contrast_of, inserted, lesions_at, mask_of, places_in
+from scanlens.explain.lesions import Lesion, contrast_of, inserted, lesions_at, mask_of, places_in
 from scanlens.explain.limits_plan import LimitsPlan
 
 
@@ -50,19 +50,6 @@ def head(size: int = 64) -> np.ndarray:
     picture[(radius >= 24) & (radius < 26)] = 0.95
     picture[np.hypot(y - 4, x) < 4] = 0.0
     return picture[None] + np.random.default_rng(0).normal(0, 0.01, (1, size, size))
-
-
-def test_the_body_is_the_head_with_its_dark_middle_and_not_the_air() -> None:
-    found_HW = body_HW(head())
-    y, x = np.indices((64, 64)) - 31.5
-    assert found_HW[np.hypot(y, x) < 26].all()
-    assert not found_HW[np.hypot(y, x) > 27].any()
-
-
-def test_a_field_of_cells_is_body_all_over() -> None:
-    noise = np.random.default_rng(1).uniform(size=(3, 40, 40))
-    assert body_HW(noise).all()
-    assert body_HW(np.full((1, 20, 20), 0.3)).all()
 
 
 def test_places_are_uniform_and_so_deep_that_the_lesion_fits() -> None:

@@ -22,7 +22,8 @@ from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.explanations.limits import limits_summary, own_contrast
 from scanlens.evaluation.intervals import share_entry
 from scanlens.evaluation.resampling import PatientGroups, group_patients
-from scanlens.explain.lesions import Lesion, body_HW, contrast_of, inserted, lesions_at, places_in
+from scanlens.explain.ground import solid_body
+from scanlens.explain.lesions import Lesion, contrast_of, inserted, lesions_at, places_in
 from scanlens.explain.limits_plan import CONTRAST
 from scanlens.pipeline.explanations.calls import Caller, open_caller
 from scanlens.pipeline.explanations.card.budget import affordable, prices
@@ -170,7 +171,7 @@ class _Plan:
         """At each place one of each size; the largest fits into the body, if the body is large enough."""
         seed = derived_seed(self.subject.seed, index_of(row))
         deep_px = self.sizes_px[-1] / 2
-        places = places_in(body_HW(x_CHW), num=num, depth_px=deep_px, seed=derived_seed(seed, _OF_PLACES))
+        places = places_in(solid_body(x_CHW), num=num, depth_px=deep_px, seed=derived_seed(seed, _OF_PLACES))
         return lesions_at(places, self.sizes_px, seed=derived_seed(seed, _OF_SHAPES))
 
 
