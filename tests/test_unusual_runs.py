@@ -69,3 +69,12 @@ def test_new_images_keep_their_names_below_the_folder_and_links_out_of_it_are_no
     unreadable = run_command(["-c", program, *words, f"path={tmp_path / 'secret.png'}"], cwd=tmp_path)
     assert unreadable.returncode == 1
     assert "none of 1 images can be read" in unreadable.stderr
+
+
+@pytest.mark.slow
+def test_a_rival_class_that_the_data_do_not_have_stops_a_run_before_training(tmp_path: Path) -> None:
+    done = train(*TINY, "explain=contrast", "explain.against=gliom", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "explain.against=gliom: the classes are glioma, meningioma, pituitary, no_tumor." in done.stderr
+    assert "Did you mean 'glioma'?" in done.stderr
+    assert not list(tmp_path.glob("outputs/r/checkpoints/*"))

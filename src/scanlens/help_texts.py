@@ -163,7 +163,8 @@ Put the heat maps of a finished run to the test; nothing is trained or chosen an
                least_effect=0.05   smallest change of a probability that is worth a verdict
              limits: the smallest lesion drawn into negatives that is called, and the smallest that the map points at
                limits.sizes=[3,6,12]   diameters in pixels; limits.contrast=0.3 (-1 to 1; of your own marked lesions if not
-               given); limits.tolerance=4   pixels beside the lesion that count as near
+               given); limits.tolerance=4   pixels beside the lesion that count as near; limits.contrasts=[0.1,0.2,0.4]
+               further contrasts, each with limits of its own, each as dear as the first; on fewer images where that is too dear
              registration: do maps lie beside the evidence, always the same way?
   cases=     test images looked at, drawn at random by the seed of the run, by tests that cost passes for each
 

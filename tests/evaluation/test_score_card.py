@@ -163,14 +163,21 @@ def test_a_stable_map_that_is_the_same_for_every_image_is_not_consistent() -> No
     assert rules.consistency(number(0.7, 0.6, 0.8), number(0.2, 0.1, 0.3)).status == "NOT ASSESSED"
 
 
-def test_completeness_and_usefulness_follow_their_intervals() -> None:
+def test_completeness_follows_its_interval() -> None:
     assert rules.completeness(number(0.01, 0.0, 0.02)).status == "PASS"
     assert rules.completeness(number(0.3, 0.2, 0.4)).status == "FAIL"
-    assert rules.usefulness(None).status == "NOT ASSESSED"
-    assert "readers" in rules.usefulness(None).reason
-    assert rules.usefulness({"value": 0.7, "low": 0.6, "high": 0.8}).status == "PASS"
-    assert rules.usefulness({"value": 0.4, "low": 0.3, "high": 0.5}).status == "FAIL"
-    assert rules.usefulness({"value": 0.55, "low": 0.4, "high": 0.7}).status == "NOT ASSESSED"
+
+
+def test_usefulness_is_never_assessed_without_readers_and_has_its_numbers_beside_it() -> None:
+    known = {"value": 0.7, "low": 0.6, "high": 0.8, "num_images": 50, "says": "It goes with correctness."}
+    unknown = {"value": None, "low": None, "high": None, "num_images": 9, "says": "Not assessed."}
+    found = rules.usefulness([known, unknown], note="None.")
+    assert found.status == rules.usefulness([], note="None.").status == "NOT ASSESSED"
+    assert found.reason == (
+        "No readers: whether maps help them takes a reader study. It goes with correctness. AUROC 0.70 (0.60 to 0.80), "
+        "n = 50. Not assessed."
+    )
+    assert rules.usefulness([], note="None.").reason.endswith("study. None.")
 
 
 def test_every_heading_has_a_rule_in_words_with_its_limits() -> None:

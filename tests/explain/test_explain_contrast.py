@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from fakes.explainers import method
 from scanlens.errors import ExplainError
 from scanlens.explain.contrast import Contrast
+from scanlens.explain.rival import rival_number
 from scanlens.explain.target import difference, margin, runner_up
 
 LINEAR = [
@@ -132,6 +133,18 @@ def test_contrast_says_which_method_it_took_and_against_whom(kind, inner, networ
     assert "class number 1, or the likeliest other class" in Contrast(against=1).legend
 
 
+def test_a_rival_may_be_named(network, images):
+    model, x, names = network("flatten"), images(3), ["glioma", "normal", "other"]
+    by_name = Contrast("hires_cam", against="other", class_names=names).explain(model, x, [0, 1, 2])
+    by_number = Contrast("hires_cam", against=2).explain(model, x, [0, 1, 2])
+    assert torch.equal(by_name.cells_Bhw, by_number.cells_Bhw)
+    assert by_name.against_B.tolist()[:2] == [2, 2]
+    assert "The rival is class other, or the likeliest other class where" in by_name.legend
+    assert rival_number(["1", "0"], "0") == 1, "text is a name, also where it looks like a number"
+    assert rival_number(["1", "0"], 0) == 0
+    assert rival_number(names, None) is None
+
+
 def test_impossible_rivals_are_refused(network, images):
     model, x = network("flatten"), images(2)
     with pytest.raises(ExplainError, match=r"cannot be set against itself.*\[1, 0\], against \[2, 0\]"):
@@ -142,6 +155,14 @@ def test_impossible_rivals_are_refused(network, images):
         method("hires_cam").explain(model, x, [1, 0], [2])
     with pytest.raises(ExplainError, match=r"explain\.against must be the number of a class, 0 to 2; got 7"):
         Contrast(against=7).explain(model, x)
+    with pytest.raises(
+        ValueError, match=r"explain\.against=gliom: the classes are glioma, normal, other\. Did you mean 'glioma'\?"
+    ):
+        Contrast(against="gliom", class_names=["glioma", "normal", "other"])
+    with pytest.raises(ValueError, match=r"by number; got 3\. The classes are glioma \(0\), normal \(1\), other \(2\)"):
+        Contrast(against=3, class_names=["glioma", "normal", "other"])
+    with pytest.raises(ValueError, match="not known here; give its number"):
+        Contrast(against="glioma")
     with pytest.raises(ValueError, match=r"explain\.method must be auto or one of hires_cam"):
         Contrast(method="eigen_cam")
     with pytest.raises(ExplainError, match="knows no classes"):

@@ -1,4 +1,4 @@
-"""Lesions drawn into images, the body that they are drawn into, and what is tried."""
+"""Lesions drawn into images, and what is tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from scanlens.explain.lesions import Lesion, body_HW, contrast_of, inserted, lesions_at, mask_of, places_in
+from scanlens.explain.lesions import Lesion, contrast_of, inserted, lesions_at, mask_of, places_in
 from scanlens.explain.limits_plan import LimitsPlan
 
 
@@ -52,19 +52,6 @@ def head(size: int = 64) -> np.ndarray:
     return picture[None] + np.random.default_rng(0).normal(0, 0.01, (1, size, size))
 
 
-def test_the_body_is_the_head_with_its_dark_middle_and_not_the_air() -> None:
-    found_HW = body_HW(head())
-    y, x = np.indices((64, 64)) - 31.5
-    assert found_HW[np.hypot(y, x) < 26].all()
-    assert not found_HW[np.hypot(y, x) > 27].any()
-
-
-def test_a_field_of_cells_is_body_all_over() -> None:
-    noise = np.random.default_rng(1).uniform(size=(3, 40, 40))
-    assert body_HW(noise).all()
-    assert body_HW(np.full((1, 20, 20), 0.3)).all()
-
-
 def test_places_are_uniform_and_so_deep_that_the_lesion_fits() -> None:
     inside_HW = np.zeros((60, 60), dtype=bool)
     inside_HW[10:50, 10:50] = True
@@ -102,10 +89,15 @@ def test_the_plan_follows_the_image_and_says_what_it_cannot_use() -> None:
     assert plan.tolerance_for((224, 224)) == 14
     asked = LimitsPlan.from_words({"limits.sizes": "[3,6,12]", "limits.contrast": "-0.2", "limits.tolerance": "0"})
     assert asked == LimitsPlan((3.0, 6.0, 12.0), -0.2, 0.0)
+    assert LimitsPlan.from_words({"limits.contrasts": "[0.1,-0.3]"}).contrasts == (0.1, -0.3)
+    assert LimitsPlan.from_words({"limits.contrasts": "[]"}) == plan
     for words, told in (
         ({"limits.sizes": "[3,6]"}, "at least three rising"),
         ({"limits.sizes": "3,x,9"}, "a number is expected, got 'x'"),
         ({"limits.contrast": "2"}, "between -1 and 1"),
+        ({"limits.contrasts": "0.1,0"}, r"and not 0, are expected, got \[0\.1, 0\.0\]"),
+        ({"limits.contrasts": "[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9]"}, "at most 8 different"),
+        ({"limits.contrasts": "0.1,"}, "a number is expected"),
         ({"limits.tolerance": "nan"}, "a number is expected"),
     ):
         with pytest.raises(ValueError, match=told):

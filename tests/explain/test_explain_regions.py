@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from scanlens.errors import ConfigError
-from scanlens.explain.regions import Region, asked_for, favored, moved, outside_body, places
+from scanlens.explain.regions import Region, asked_for, favored, moved, places
 from scanlens.explain.shortcut_plan import Box, shortcut_plan
 
 
@@ -32,22 +32,6 @@ def test_corners_borders_and_the_frame_lie_where_they_should():
 
 def test_tiny_images_have_all_places():
     assert all(region.fixed_HW.any() for region in places(4, 4))
-
-
-def test_outside_is_the_dark_ground_without_the_body_and_its_holes():
-    body = disc()
-    image = np.where(body, 0.7, 0.05)
-    image[disc(radius=0.2)] = 0.0
-    outside = outside_body(image[None])
-    assert not (outside & body).any()
-    assert outside[~disc(radius=0.7)].all()
-
-
-@pytest.mark.parametrize(
-    "image", [np.where(disc(), 0.1, 0.9), np.full((64, 64), 0.5), np.where(disc(radius=2), 0.7, 0.0)]
-)
-def test_where_there_is_no_dark_ground_nothing_is_outside(image):
-    assert not outside_body(image[None]).any()
 
 
 def test_maps_favor_the_areas_of_highest_mean_evidence():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scanlens.explain.verdict.ground import body
 from scanlens.explain.verdict.regions import placed_elsewhere, top_region
 
 SIZE = 32
@@ -50,24 +49,6 @@ def test_ties_are_drawn_at_random_and_by_the_seed() -> None:
     assert (first == again).all()
     assert (first != other).any()
     assert np.argwhere(first)[:, 0].max() > 5, "not the first of the equal pixels in reading order"
-
-
-def test_a_head_on_black_a_smear_on_white_and_a_crowded_field() -> None:
-    rng = np.random.default_rng(0)
-    head = np.where(disc(11), 0.6, 0.0) + rng.normal(0, 0.01, (SIZE, SIZE))
-    found = body(head[None])
-    assert (found & disc(11)).sum() == disc(11).sum()
-    assert not found[~disc(13)].any()
-    smear = np.where(disc(11), 0.4, 0.95)
-    assert body(np.stack([smear, smear, 0.9 * smear]))[~disc(13)].sum() == 0
-    assert body(rng.random((1, SIZE, SIZE))).all()
-    assert body(np.zeros((1, SIZE, SIZE))).all(), "a picture of nothing has no body that regions could miss"
-
-
-def test_dark_places_inside_the_body_belong_to_it() -> None:
-    head = np.where(disc(12), 0.6, 0.0)
-    head[disc(4)] = 0.0
-    assert body(head[None])[disc(12)].all()
 
 
 def test_regions_elsewhere_have_the_same_shape_and_do_not_touch_the_highlighted_one() -> None:

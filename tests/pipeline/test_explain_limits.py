@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_the_limit_of_detection_of_a_network_that_counts_bright_pixels() -> None
     assert summary["localization"]["state"] == "below the smallest"
     for place, row in enumerate(summary["sizes"]):
         assert row["chance"] == pytest.approx(math.pi * SIZES[place] ** 2 / 4 / SIZE**2, rel=0.15)
+
+
+@pytest.mark.parametrize("contrast", [0.25, 0.5, 0.75])
+def test_the_limit_falls_with_the_contrast_as_the_area_that_makes_up_for_it(contrast: float) -> None:
+    """What is called is contrast times area, so the limit is 6 px times the root of 0.5 over the contrast."""
+    found = answers(replace(insertion(Brightness().eval()), contrast_C=np.array([contrast])))
+    limit_px = CALLED_FROM * math.sqrt(CONTRAST / contrast)
+    assert {tuple(one.called_S) for one in found} == {tuple(float(size > limit_px) for size in SIZES)}
+    groups = group_patients([str(n) for n in range(24)], np.zeros(24, dtype=np.int64))
+    summary = limits_summary(as_trials(SIZES, found), groups, seed=0, num_resamples=60)
+    below, above = max(size for size in SIZES if size < limit_px), min(size for size in SIZES if size > limit_px)
+    assert below < summary["detection"]["value"] < above
 
 
 def test_a_map_that_is_off_points_near_the_lesion_and_not_on_it() -> None:

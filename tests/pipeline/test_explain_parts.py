@@ -78,6 +78,40 @@ def test_limits_are_written_and_become_a_section_of_the_page(copy: Path) -> None
     assert not [name for name in patients if name and name in json.dumps(found)]
 
 
+def test_limits_of_further_contrasts_are_those_that_each_has_by_itself(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"limits.sizes": "[3,6,10]", "limits.contrast": "0.4"}
+    alone, low, high = (
+        limits.measure(open_subject(copy, max_cases=6, limits=LimitsPlan.from_words(words | more)))
+        for more in ({}, {"limits.contrast": "0.2"}, {"limits.contrast": "0.6"})
+    )
+    asked = LimitsPlan.from_words(words | {"limits.contrasts": "[0.6,0.4,0.2]"})
+    found = explain(copy, parts=["limits"], max_cases=6, limits=asked)["limits"]
+    assert [one["contrast"] for one in found["by_contrast"]] == [[0.2], [0.4], [0.6]], (
+        "the first one is not tried again"
+    )
+    for one, by_itself in zip(found["by_contrast"], (low, alone, high), strict=True):
+        assert one == {name: by_itself[name] for name in one}
+    assert alone["by_contrast"] == []
+    different = ("by_contrast", "num_grid_images", "schema_version", "measured_on", "duration_s")
+    assert {k: v for k, v in found.items() if k not in different} == {
+        k: v for k, v in alone.items() if k not in different
+    }
+    page = (copy / "report" / "index.html").read_text(encoding="utf-8")
+    assert "chart-limits-by-contrast" in page
+    assert len([one for one in sentences(found) if one.startswith("At a contrast of ")]) == 3
+    monkeypatch.setattr(limits, "MOST_GRID_S", 0.0)
+    monkeypatch.setattr(limits, "LEAST_IN_GRID", 2)
+    bounded = limits.measure(open_subject(copy, max_cases=6, limits=asked))
+    assert bounded["num_grid_images"] == 2
+    assert [one["num_images"] for one in bounded["by_contrast"]] == [
+        2 * bounded["num_places"],
+        found["num_images"],
+        2 * bounded["num_places"],
+    ]
+
+
 def test_the_operating_point_is_the_one_of_the_evaluation(runs: Path) -> None:
     subject = open_subject(runs / "0", max_cases=4)
     caller, reason = open_caller(subject)
@@ -202,6 +236,7 @@ def test_runs_on_other_images_or_other_pixels_are_refused(runs: Path, copy: Path
     ("words", "told"),
     [
         (["run=r", "limits.sizes=[3,2,9]"], "at least three rising"),
+        (["run=r", "limits.contrasts=[0.1,0.1]"], "different changes between -1 and 1"),
         (["parts=limits"], "either run=RUN, or runs="),
         (["run=r", "runs=a,b"], "either run=RUN, or runs="),
         (["runs=a,b", "parts=limits"], "parts: goes with run="),

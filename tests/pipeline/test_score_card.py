@@ -144,11 +144,11 @@ def test_the_card_is_written_as_a_table_and_told_on_the_terminal(card: dict[str,
 def test_other_parts_are_taken_up_where_they_were_measured(folder: Path, tmp_path: Path) -> None:
     subject = card_subject(tmp_path, explainers=[HiResCam()], methods=[])
     subject.run.explanations.mkdir()
-    (subject.run.explanations / score_card.VERDICTS_FILE).write_text(
-        '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
-    )
-    assert score_card._stored(subject, score_card.VERDICTS_FILE, "auroc") == {"value": 0.8, "low": 0.7, "high": 0.9}
     assert score_card._stored(subject, score_card.TRAINING_RUNS_FILE, "methods") is None
+    (subject.run.explanations / score_card.TRAINING_RUNS_FILE).write_text(
+        '{"methods": {"hires_cam": {"status": "PASS"}}}'
+    )
+    assert score_card._stored(subject, score_card.TRAINING_RUNS_FILE, "methods") == {"hires_cam": {"status": "PASS"}}
 
 
 def test_a_run_in_which_nothing_was_found_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,7 @@ from scanlens.evaluation.explanations.map_spread import DrawnMap, of_one_class, 
 from scanlens.evaluation.explanations.registration import judged_move, paired_change
 from scanlens.evaluation.resampling import group_patients
 from scanlens.report.explanations import limits, registration
-from scanlens.report.limits_chart import limits_chart
+from scanlens.report.limits_chart import contrast_words, contrasts_chart, limits_chart
 from scanlens.report.map_spread import sentences as spread_sentences
 
 SIZES = np.array([2, 4, 6, 9, 13, 20.0])
@@ -53,6 +56,28 @@ def test_limits_are_told_in_pixels_and_millimeters_and_are_called_no_tumors() ->
     chart = limits_chart(found)
     assert chart is not None
     assert "half pointed at from" in chart
+
+
+def test_limits_of_several_contrasts_are_told_drawn_and_tabled() -> None:
+    strong, weak = content(2, 4), content(6, 6) | {"contrast": [0.1]}
+    found = strong | {"by_contrast": [weak, strong], "num_grid_images": 12}
+    told = [one for one in limits.sentences(found) if one.startswith("At a contrast")]
+    assert told[0].startswith(
+        "At a contrast of 0.10: limit of detection not reached within the sizes tried: 10 % at the largest"
+    )
+    value = strong["detection"]["value"]
+    assert told[1].startswith(f"At a contrast of 0.30: limit of detection {value:.1f} px (95 % interval ")
+    chart = contrasts_chart(found)
+    assert chart is not None
+    assert f"contrast 0.30: 90 % called from {value:.1f} px" in chart
+    assert contrasts_chart(strong) is None
+    page = str(limits.section(SimpleNamespace(path=Path()), found))  # type: ignore[arg-type]
+    assert "By contrast" in page
+    assert '<th scope="row">0.10</th>' in page
+    assert "in 12 images, as many as their cost allows" in page
+    assert "By contrast" not in str(limits.section(SimpleNamespace(path=Path()), strong))  # type: ignore[arg-type]
+    assert contrast_words({"contrast": [0.1, -0.2, 0.3]}) == "0.10 / -0.20 / 0.30"
+    assert contrast_words({"contrast": [0.1, 0.1, 0.1]}) == "0.10"
 
 
 def test_a_limit_that_is_not_reached_is_told_as_such() -> None:

@@ -79,6 +79,17 @@ def test_sentences_tell_the_verdicts_the_sanity_and_the_best_control() -> None:
     ]
 
 
+def test_what_verdicts_predict_stands_beside_a_heading_that_was_not_assessed() -> None:
+    content = card()
+    content["methods"][0]["usefulness"] |= {"correctness": entry(0.7, 0.6, 0.8, n=50), "lesion": None}
+    assert (
+        "No reader has used these maps; what is known instead: AUROC of the verdict on a case 0.70 (0.60 to 0.80) for a right "
+        "answer (n = 50)."
+    ) in card_sentences(content)
+    told = plain(str(score_card.section(None, content)))  # type: ignore[arg-type]
+    assert "n 8 not assessed 0.70 (0.60 to 0.80) n 50 –" in told
+
+
 def test_a_failure_is_told_with_its_reason() -> None:
     told = card_sentences(card("PFF", sanity="FAIL"))
     assert told[0].endswith("passes consistency, fails plausibility and fidelity and was not assessed for usefulness.")

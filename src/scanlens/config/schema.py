@@ -168,6 +168,7 @@ PASSED_BY_CODE: dict[str, frozenset[str]] = {
     "model": frozenset({"num_classes", "in_channels", "input_size", "input_mean", "input_std"}),
     "task": frozenset({"network", "optim", "seed"}),
     "scanlens.tasks.classification.ClassificationTask": frozenset({"class_names", "loss"}),
+    "scanlens.explain.contrast.Contrast": frozenset({"class_names"}),
 }
 
 # Parts without which nothing runs and that a class must stand behind.

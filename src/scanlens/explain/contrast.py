@@ -11,7 +11,7 @@ Legend: B images, C channels, H rows, W columns, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -25,6 +25,7 @@ from scanlens.explain.fusion import Fusion
 from scanlens.explain.integrated_gradients import IntegratedGradients
 from scanlens.explain.occlusion import Occlusion
 from scanlens.explain.perturbing_cams import AblationCam
+from scanlens.explain.rival import rival_number
 from scanlens.explain.target import Question, require_classifier, resolve_target, runner_up
 
 _METHODS: dict[str, Callable[[str | None], Explainer]] = {
@@ -43,8 +44,12 @@ class Contrast(Explainer):
     Args:
         method: whose map; "auto" for the one that suits the network.
         layer: dotted name of the layer, for methods that have one; None for the network's own.
-        against: number of the rival, 0 to K - 1 in the order of the classes; None, and where it is itself the explained
-            class, for the likeliest of the others.
+        against: the rival: name of a class, or its number from 0 to K - 1 in the order of the classes; None, and where it
+            is itself the explained class, for the likeliest of the others.
+        class_names: the K names in the order of the logits; without them a rival has to be named by its number.
+
+    Raises:
+        ValueError: if there is no such method, or no class of that name.
     """
 
     name = "contrast"
@@ -61,17 +66,27 @@ class Contrast(Explainer):
             "auto", "hires_cam", "grad_cam", "ablation_cam", "fusion", "integrated_gradients", "occlusion"
         ] = "auto",
         layer: str | None = None,
-        against: int | None = None,
+        against: int | str | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         if method != "auto" and method not in _METHODS:
             raise ValueError(f"explain.method must be auto or one of {', '.join(_METHODS)}; got {method!r}.")
-        self.method, self.layer, self.against = method, layer, against
+        if class_names is not None:
+            against = rival_number(class_names, against)
+        elif isinstance(against, str):
+            raise ValueError(
+                f"explain.against={against}: names of classes are not known here; give its number, from 0."
+            )
+        self.method, self.layer = method, layer
+        self.class_names = None if class_names is None else list(class_names)
+        self.against: int | None = against
 
     @property
     def legend(self) -> str:
         rival = "the likeliest other class"
         if self.against is not None:
-            rival = f"class number {self.against}, or {rival} where that one is explained itself"
+            named = f"number {self.against}" if self.class_names is None else self.class_names[self.against]
+            rival = f"class {named}, or {rival} where that one is explained itself"
         return f"{self.description} The rival is {rival}. {self.reason}".strip()
 
     def explainers_for(self, model: nn.Module) -> list[Explainer]:

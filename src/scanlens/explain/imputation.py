@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scanlens.errors import ExplainError
+from scanlens.explain.removal import check_regions
 from scanlens.seeds import derived_seed
 
 NOISE = 0.01
@@ -34,13 +34,7 @@ def imputed(x_BCHW: Tensor, region_BHW: Tensor, *, seed: int) -> Tensor:
     Raises:
         ExplainError: if sizes differ, or a region is a whole image: nothing is left to fill it from.
     """
-    if x_BCHW.ndim != 4 or region_BHW.shape != (len(x_BCHW), *x_BCHW.shape[2:]):
-        raise ExplainError(
-            f"one region (H, W) for each image (B, C, H, W) is needed; got {tuple(region_BHW.shape)} for images "
-            f"{tuple(x_BCHW.shape)}."
-        )
-    if bool(region_BHW.bool().flatten(1).all(dim=1).any()):
-        raise ExplainError("a region covers its whole image, so nothing is left to fill it from. Remove less.")
+    check_regions(x_BCHW, region_BHW)
     images = x_BCHW.detach().float().cpu()
     filled = [
         _filled(image_CHW, region_HW, derived_seed(seed, b))

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import distance_transform_edt
 
+from scanlens.explain.ground import solid_body
 from scanlens.seeds import derived_seed
 
 Plane = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 LONGEST_ASPECT = 1.6
 _EDGE_SHARE = 0.2  # of the diameter over which the border fades, at least a pixel
-_EVEN_SHARE = 0.75  # of the border of an image that has to be of one value for it to count as background
-_CLOSE = 0.08  # of the range of an image, within which values count as one
-_SMALLEST_BODY = 0.05  # of the image; below, it was not found
 _LEAST_RING_PX = 8
 _GAP_PX = 1.5
 
@@ -85,28 +83,6 @@ def lesions_at(places: list[tuple[float, float]], diameters_px: list[float], *, 
     return found
 
 
-def body_HW(x_CHW: NDArray[np.floating]) -> Bools:
-    """The pixels that are no background: the whole image where its border is not of one value (a field of cells).
-
-    Background is what is close to the value of the border; what it encloses counts as body, and so do the parts that are at
-    least half as large as the largest one.
-    """
-    gray_HW = np.asarray(x_CHW, dtype=np.float64).mean(axis=0)
-    everything_HW = np.ones(gray_HW.shape, dtype=bool)
-    close = _CLOSE * float(np.ptp(gray_HW))
-    ring = np.concatenate([gray_HW[0], gray_HW[-1], gray_HW[1:-1, 0], gray_HW[1:-1, -1]])
-    ground = float(np.median(ring))
-    if close == 0 or (np.abs(ring - ground) <= close).mean() < _EVEN_SHARE:
-        return everything_HW
-    smooth_HW = gaussian_filter(gray_HW, max(0.5, min(gray_HW.shape) / 128))
-    differs_HW = binary_fill_holes(np.abs(smooth_HW - ground) > close)
-    parts_HW, _ = label(differs_HW)
-    sizes = np.bincount(parts_HW.ravel())
-    sizes[0] = 0
-    found_HW = np.isin(parts_HW, np.flatnonzero(sizes >= max(1, sizes.max() / 2)))
-    return found_HW if found_HW.mean() >= _SMALLEST_BODY else everything_HW
-
-
 def places_in(inside_HW: Bools, *, num: int, depth_px: float, seed: int) -> list[tuple[float, float]]:
     """Places drawn uniformly among those that lie at least so deep in the body.
 
@@ -134,7 +110,7 @@ def contrast_of(x_CHW: NDArray[np.floating], mask_HW: NDArray[np.generic]) -> Pl
     """
     inside_HW = np.asarray(mask_HW) > 0
     distance_HW = distance_transform_edt(~inside_HW)
-    around_HW = body_HW(x_CHW) & (distance_HW > _GAP_PX)
+    around_HW = solid_body(x_CHW) & (distance_HW > _GAP_PX)
     if not inside_HW.any() or around_HW.sum() < _LEAST_RING_PX:
         return None
     near = np.sort(distance_HW[around_HW])

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-LIMITS_WORDS = ("limits.sizes", "limits.contrast", "limits.tolerance")
+LIMITS_WORDS = ("limits.sizes", "limits.contrast", "limits.contrasts", "limits.tolerance")
 NUM_SIZES = 9
 SMALLEST_PX = 2.0
 LARGEST_SHARE = 1 / 3  # of the shorter side of the image
 TOLERANCE_SHARE = 1 / 16
 CONTRAST = 0.25
+MOST_CONTRASTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class LimitsPlan:
             lesions, and 0.25 where there are none.
         tolerance_px: how far beside the lesion a peak may lie to count as near; None for a sixteenth of the image. It is
             the same for every network: a tolerance of one cell would reward coarse maps.
+        contrasts: further contrasts at which all sizes are tried again, each for all channels; at most eight, since each costs
+            as much as the first one.
 
     Raises:
         ValueError: if a number makes no sense.
@@ -33,14 +36,21 @@ class LimitsPlan:
     sizes_px: tuple[float, ...] | None = None
     contrast: float | None = None
     tolerance_px: float | None = None
+    contrasts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = self.sizes_px
         if sizes is not None and (len(sizes) < 3 or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes))):
             raise ValueError(f"limits.sizes: at least three rising diameters from 1 px are expected, got {list(sizes)}")
-        if self.contrast is not None and not 0 < abs(self.contrast) <= 1:
+        if self.contrast is not None and not _is_contrast(self.contrast):
             raise ValueError(
                 f"limits.contrast: a change between -1 and 1, and not 0, is expected, got {self.contrast:g}"
+            )
+        given, wrong = self.contrasts, [one for one in self.contrasts if not _is_contrast(one)]
+        if wrong or len(set(given)) < len(given) or len(given) > MOST_CONTRASTS:
+            raise ValueError(
+                f"limits.contrasts: at most {MOST_CONTRASTS} different changes between -1 and 1, and not 0, are expected, got "
+                f"{list(given)}"
             )
         if self.tolerance_px is not None and not 0 <= self.tolerance_px <= 10_000:
             raise ValueError(f"limits.tolerance: pixels from 0 are expected, got {self.tolerance_px:g}")
@@ -52,11 +62,11 @@ class LimitsPlan:
         Raises:
             ValueError: names the word that makes no sense.
         """
-        sizes = words.get("limits.sizes")
         return cls(
-            None if sizes is None else tuple(_number("limits.sizes", one) for one in sizes.strip("[]").split(",")),
+            _listed(words, "limits.sizes"),
             _optional(words, "limits.contrast"),
             _optional(words, "limits.tolerance"),
+            _listed(words, "limits.contrasts") or (),
         )
 
     def sizes_for(self, image_hw: tuple[int, int]) -> tuple[float, ...]:
@@ -70,6 +80,16 @@ class LimitsPlan:
     def tolerance_for(self, image_hw: tuple[int, int]) -> float:
         """The tolerance in images of this size, in pixels."""
         return TOLERANCE_SHARE * min(image_hw) if self.tolerance_px is None else self.tolerance_px
+
+
+def _is_contrast(change: float) -> bool:
+    return 0 < abs(change) <= 1
+
+
+def _listed(words: Mapping[str, str], name: str) -> tuple[float, ...] | None:
+    if name not in words:
+        return None
+    return tuple(_number(name, one) for one in words[name].strip("[]").split(",") if words[name].strip("[]"))
 
 
 def _optional(words: Mapping[str, str], name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Parts of an image where shortcuts live: corners, borders, writing, what lies outside of the body, and what maps favor.
+"""Parts of an image where shortcuts live: corners, borders, boxes that were asked for, and what maps favor.
 
 Legend: B images, C channels, H rows, W columns, S images that a swap takes part of.
 """
@@ -19,8 +19,6 @@ Mask = NDArray[np.bool_]
 Image = NDArray[np.floating]
 Kind = Literal["corner", "side", "frame", "text", "outside", "favored", "box"]
 CORNER, STRIP = 1 / 6, 1 / 12  # of a side
-_LEAST_OUTSIDE, _MOST_OUTSIDE = 0.02, 0.9
-_MARGIN_PX = 1
 _FAVORED = 0.5  # of the highest mean evidence
 _MOST_FAVORED, _LEAST_FAVORED_SHARE, _MOST_FAVORED_SHARE = 2, 0.002, 0.25
 _MOST_SHARED = 0.1  # of a region, with where it is moved to
@@ -85,26 +83,6 @@ def places(height: int, width: int) -> list[Region]:
 def asked_for(boxes: Sequence[Box], height: int, width: int) -> list[Region]:
     """The boxes that a user named."""
     return [fixed(box.name, "box", _rectangle(height, width, *box.pixels(height, width))) for box in boxes]
-
-
-def outside_body(image_CHW: Image) -> Mask:
-    """What is dark and reaches the border of the picture, one pixel away from the body; nothing where there is no such ground.
-
-    The body is the largest part above Otsu's threshold (1979, doi:10.1109/TSMC.1979.4310076), its holes filled.
-    """
-    from skimage.filters import threshold_otsu  # heavy
-
-    gray_HW = image_CHW.mean(axis=0)
-    nothing_HW = np.zeros(gray_HW.shape, bool)
-    if gray_HW.max() <= gray_HW.min():
-        return nothing_HW
-    label_HW, num = ndimage.label(gray_HW > threshold_otsu(gray_HW))
-    sizes = np.bincount(label_HW.ravel(), minlength=num + 1)[1:]
-    body_HW = ndimage.binary_fill_holes(label_HW == 1 + int(sizes.argmax()))
-    outside_HW = ~ndimage.binary_dilation(body_HW, iterations=_MARGIN_PX)
-    border = np.concatenate([outside_HW[0], outside_HW[-1], outside_HW[:, 0], outside_HW[:, -1]])
-    is_ground = border.mean() >= 0.5 and _LEAST_OUTSIDE <= outside_HW.mean() <= _MOST_OUTSIDE
-    return outside_HW if is_ground else nothing_HW
 
 
 def favored(mean_HW: Image) -> list[Mask]:

@@ -44,7 +44,9 @@ def removed(x_BCHW: Tensor, region_BHW: Tensor, *, how: Removal = "blur_noise", 
     Raises:
         ExplainError: if sizes differ, `how` is not known, or a region is a whole image: nothing is left to fill it from.
     """
-    _check(x_BCHW, region_BHW, how)
+    if how not in get_args(Removal):
+        raise ExplainError(f"a region is removed by one of {', '.join(get_args(Removal))}; got {how!r}.")
+    check_regions(x_BCHW, region_BHW)
     images = x_BCHW.detach().cpu().double().numpy()
     regions = region_BHW.detach().cpu().numpy().astype(bool)
     filled = [
@@ -54,9 +56,8 @@ def removed(x_BCHW: Tensor, region_BHW: Tensor, *, how: Removal = "blur_noise", 
     return torch.from_numpy(np.stack(filled)).to(device=x_BCHW.device, dtype=x_BCHW.dtype)
 
 
-def _check(x_BCHW: Tensor, region_BHW: Tensor, how: str) -> None:
-    if how not in get_args(Removal):
-        raise ExplainError(f"a region is removed by one of {', '.join(get_args(Removal))}; got {how!r}.")
+def check_regions(x_BCHW: Tensor, region_BHW: Tensor) -> None:
+    """Raise ExplainError if sizes differ, or a region is a whole image: nothing is left to fill it from."""
     if x_BCHW.ndim != 4 or region_BHW.shape != (len(x_BCHW), *x_BCHW.shape[2:]):
         raise ExplainError(
             f"one region (H, W) for each image (B, C, H, W) is needed; got {tuple(region_BHW.shape)} for images "

@@ -11,6 +11,8 @@ import torch
 from scanlens.config import build
 from scanlens.data.balance import BalancePlan
 from scanlens.data.module import ScanData
+from scanlens.errors import ConfigError
+from scanlens.explain.base import Explainer
 from scanlens.losses import ClassificationLoss, class_prior, inverse_frequency_weights
 from scanlens.models.base import Network
 from scanlens.runs import Run
@@ -69,6 +71,23 @@ def build_loss(plan: BalancePlan, facts: Config, *, label_smoothing: float) -> C
         tau=plan.logit_adjustment or 0.0,
         label_smoothing=label_smoothing,
     )
+
+
+def build_explainers(run: Run, network: Network) -> list[Explainer]:
+    """The methods that the run was configured with, the one to be believed first; empty for explain=none.
+
+    Raises:
+        ConfigError: if a class is set against one that the run does not have.
+        ExplainError: if the network cannot be explained so.
+    """
+    node = run.config["explain"]
+    passed = {"class_names": run.facts["class_names"]} if "against" in node else {}
+    try:
+        method = build(node, **passed)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
+    explainers: list[Explainer] = method.explainers_for(network)
+    return explainers
 
 
 def open_data(run: Run) -> ScanData:

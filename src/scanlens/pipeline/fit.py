@@ -27,7 +27,7 @@ from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.models.base import Network
 from scanlens.models.weights import UNREADABLE, load_weights, save_weights
-from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
 from scanlens.pipeline.lineage.stored import as_metadata, read_lineage
 from scanlens.runs import Run
 
@@ -181,7 +181,7 @@ def _callbacks(run: Run, data: ScanData, network: Network) -> list[pl.Callback]:
 
 def _training_explanations(run: Run, data: ScanData, network: Network) -> list[pl.Callback]:
     settings = run.config["callbacks"]
-    explainers = build(run.config["explain"]).explainers_for(network)
+    explainers = build_explainers(run, network)
     if not explainers or not settings["explain_every_n_epochs"]:
         return []
     indices = _one_of_each_class(run, settings["num_explained_train_cases"])

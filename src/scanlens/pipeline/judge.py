@@ -24,7 +24,7 @@ from scanlens.explain.contrast import Contrast
 from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
-from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
 from scanlens.pipeline.case_calls import write_case_calls
 from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
@@ -80,7 +80,7 @@ def _writers(run: Run, network: Network, data: ScanData, splits: list[str]) -> l
     writers: list[pl.Callback] = [
         PredictionWriter(run.predictions, splits=splits, rows=run.split_rows, to_columns=columns)
     ]
-    explainers = build(run.config["explain"]).explainers_for(network)
+    explainers = build_explainers(run, network)
     settings = run.config["callbacks"]
     if explainers and "test" in splits:
         choose = (

@@ -15,13 +15,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.explain.base import Explainer
 from scanlens.explain.registration import registered
 from scanlens.files import write_json
 from scanlens.models.base import Network
+from scanlens.pipeline.build import build_explainers
 from scanlens.runs import Run
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def explainers_of(run: Run, network: Network) -> list[Explainer]:
     Raises:
         RunError: if moves.json cannot be understood.
     """
-    return _moved(build(run.config["explain"]).explainers_for(network), _stored(run))
+    return _moved(build_explainers(run, network), _stored(run))
 
 
 def measured_explainers(run: Run, network: Network, data: ScanData, explainers: Sequence[Explainer]) -> list[Explainer]:

@@ -17,6 +17,7 @@ from scanlens.config import build, freeze
 from scanlens.data.split_table import SplitTable
 from scanlens.data.thin_classes import counted_class, how_to_do_without
 from scanlens.errors import ConfigError, DataError, did_you_mean
+from scanlens.explain.rival import rival_number
 from scanlens.files import write_csv, write_json
 from scanlens.models.mc_dropout import check_has_dropout
 from scanlens.models.weights import save_weights
@@ -191,6 +192,10 @@ def _check_classes(config: Config, names: Sequence[str], counts: Mapping[str, Ma
             f"classification needs two classes, found {list(names)}. Use model=autoencoder for one kind of image."
         )
     positive_class(config, names)
+    try:
+        rival_number(names, config["explain"].get("against"))
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
 
 
 def _check_learnable(table: SplitTable, train_counts: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Two curves over the size of inserted lesions: the share that is called, and the share of these that the map points at."""
+"""Charts of inserted lesions: shares that are called and pointed at over their size, and the limits over their contrast."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _CURVES = (
     ("localization", "hit", "peak on it, of those called", "s"),
     ("localization_near", "near", "peak near it, of those called", "^"),
 )
+_LIMITS = (("detection", "90 % called"), ("localization", "half of the called pointed at"))
 
 
 def limits_chart(content: Mapping[str, Any], *, name: str = "limits") -> str | None:
@@ -42,6 +43,52 @@ def limits_chart(content: Mapping[str, Any], *, name: str = "limits") -> str | N
         axes.set_xticks(sizes, [number(one, 0 if one >= 10 else 1) for one in sizes])
         figure.legend(loc="outside upper left", ncols=2, handlelength=2.4, columnspacing=1.4)
         return as_svg(figure, name, _in_words(content))
+
+
+def contrasts_chart(content: Mapping[str, Any], *, name: str = "limits-by-contrast") -> str | None:
+    """SVG text: both limits over the contrast, with their intervals; None unless several contrasts were tried.
+
+    A limit that was not found stands as an open triangle at the end of the sizes beyond which it lies.
+    """
+    found = [mapping(one) for one in sequence(content.get("by_contrast"))]
+    if len(found) < 2:
+        return None
+    sizes = [float(mapping(one)["size"]) for one in sequence(found[0].get("sizes"))]
+    with drawing():
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        axes.set_yscale("log")
+        places = np.arange(len(found), dtype=float)
+        for place, (key, label) in enumerate(_LIMITS):
+            at = places + 0.12 * (place - 0.5)
+            _limits(axes, at, [mapping(one.get(key)) for one in found], (sizes[0], sizes[-1]), place, label)
+        axes.set(xlabel="contrast of the inserted lesion", ylabel="limit (px)", xlim=(-0.5, len(found) - 0.5))
+        axes.set_xticks(places, [contrast_words(one) for one in found])
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_yticks(sizes, [number(one, 0 if one >= 10 else 1) for one in sizes])
+        figure.legend(loc="outside upper left", ncols=2, handlelength=2.4, columnspacing=1.4)
+        return as_svg(figure, name, _all_in_words(found))
+
+
+def contrast_words(one: Mapping[str, Any]) -> str:
+    """A contrast: one number, or one for each channel where they differ."""
+    values = [number(value, 2) for value in sequence(one.get("contrast"))]
+    return values[0] if len(set(values)) == 1 else " / ".join(values)
+
+
+def _limits(
+    axes: Axes, at: np.ndarray, limits: list[dict[str, Any]], ends: tuple[float, float], place: int, label: str
+) -> None:
+    color, style = SERIES[place], DASHES[place]
+    value = np.array([np.nan if (v := finite(one.get("value"))) is None else v for one in limits])
+    axes.plot(at, value, color=color, linestyle=style, marker="os"[place], markersize=5, label=label)
+    for x, one, known in zip(at, limits, np.isfinite(value), strict=True):
+        low, high = finite(one.get("low")), finite(one.get("high"))
+        if known and (low is not None or high is not None):
+            axes.plot([x, x], [low or ends[0], high or ends[1]], color=color, linewidth=1.1, alpha=0.55)
+        outside = {"not reached": (ends[1], "^"), "below the smallest": (ends[0], "v")}.get(str(one.get("state")))
+        if outside is not None:
+            axes.plot([x], [outside[0]], color=color, marker=outside[1], markersize=7, fillstyle="none")
 
 
 def _curve(axes: Axes, limit: Mapping[str, Any], sizes: np.ndarray, place: int, label: str) -> None:
@@ -67,10 +114,19 @@ def _points(axes: Axes, x: np.ndarray, rows: list[dict[str, Any]], column: str, 
         axes.plot([at], [value], color=SERIES[place], marker=marker, markersize=5)
 
 
+def _all_in_words(found: list[dict[str, Any]]) -> str:
+    told = "; ".join(f"contrast {contrast_words(one)}: {_limits_in_words(one)}" for one in found)
+    return f"Limits of inserted lesions by contrast; {told}"
+
+
 def _in_words(content: Mapping[str, Any]) -> str:
+    return f"Shares of inserted lesions by diameter; {_limits_in_words(content)}"
+
+
+def _limits_in_words(content: Mapping[str, Any]) -> str:
     said = []
     for key, label in (("detection", "90 % called"), ("localization", "half pointed at")):
         limit = mapping(content.get(key))
         value = finite(limit.get("value"))
         said.append(f"{label} from {number(value, 1)} px" if value is not None else f"{label}: {limit.get('state')}")
-    return f"Shares of inserted lesions by diameter; {', '.join(said)}"
+    return ", ".join(said)

@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,8 +45,8 @@ RULES = {
         "random. PASS if randomization and deletion pass and nothing fails; FAIL if anything fails."
     ),
     "usefulness": (
-        "PASS if the verdict on each case surely tells right answers from wrong ones (AUROC above 0.5), FAIL if it surely does not or "
-        "points the wrong way. Whether maps help readers needs readers."
+        "Never assessed without readers. Beside it stands what the verdict on each case predicts, if verdicts were measured on the same "
+        "weights and predictions: its AUROC for a right answer and for a peak on the marked lesion; 0.5 says nothing."
     ),
 }
 
@@ -189,18 +189,23 @@ def fidelity(parts: Mapping[str, Verdict]) -> Verdict:
     return _verdict("PASS", _together([part for part in parts.values() if part.status == "PASS"]))
 
 
-def usefulness(auroc: Mapping[str, Any] | None) -> Verdict:
-    """Of the verdict on each case, for right answers: AUROC as {value, low, high}; None if there is none."""
-    if auroc is None or auroc.get("low") is None or auroc.get("high") is None:
-        return not_assessed("needs readers; and no verdict on cases was compared with right and wrong answers.")
-    said = f"the verdict on a case tells right answers from wrong ones with an AUROC of {_told(auroc)}"
-    if auroc["low"] > 0.5:
-        return _verdict("PASS", f"{said}. Whether maps help readers needs readers.")
-    if auroc["high"] <= 0.5:
-        return _verdict("FAIL", f"{said}: it carries no information about correctness.")
-    return not_assessed(
-        f"{said}; whether it carries any information about correctness is open. Readers are needed too."
-    )
+def usefulness(numbers: Sequence[Number], *, note: str) -> Verdict:
+    """Never assessed: whether maps help anybody takes readers, and there are none. What is known stands beside it.
+
+    Args:
+        numbers: AUROC of the verdict on each case for what it might predict, {value, low, high, num_images, says}, `says`
+            being a sentence by its interval; empty if no verdicts were measured.
+        note: what is said where there are none.
+    """
+    told = [f"{one['says']}{_area(one)}" for one in numbers]
+    return not_assessed(" ".join(["no readers: whether maps help them takes a reader study.", *(told or [note])]))
+
+
+def _area(number: Number) -> str:
+    if number["value"] is None:
+        return ""
+    bounds = "no interval" if number["low"] is None else f"{number['low']:.2f} to {number['high']:.2f}"
+    return f" AUROC {number['value']:.2f} ({bounds}), n = {number['num_images']}."
 
 
 def too_blank(num_blank: int, num_maps: int) -> Verdict | None:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanlens.explain.base import Explainer
+from scanlens.explain.ground import body
 from scanlens.explain.removal import Removal
 from scanlens.explain.verdict.agreement import Agreement, agreement, second_opinion, smoothed
-from scanlens.explain.verdict.ground import body
 from scanlens.explain.verdict.input_quality import InputQuality, Usual, input_quality
 from scanlens.explain.verdict.region_effect import RegionEffect, region_effect
 from scanlens.explain.verdict.regions import Mask, top_region

@@ -8,28 +8,20 @@ Legend: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from scanlens.explain.asking import probabilities_of
 from scanlens.explain.base import Explainer
 from scanlens.explain.similarity import rank_correlation
+from scanlens.explain.small_changes import OF_A_VERDICT
 from scanlens.explain.verdict.regions import Mask, top_region
 from scanlens.seeds import derived_seed
-
-SHIFT_PX = 1
-NOISE = 0.01  # standard deviation, of the range of the image
-GAIN = 0.95
-OFFSET = 0.02  # of the range of the image
-TURN_DEG = 2.0
-CHANGES = ("shifted by 1 pixel", "noise of 1 %", "5 % darker", "2 % brighter everywhere", "turned by 2 degrees")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +64,19 @@ class Stability:
 
 
 def changed(x_CHW: Tensor, *, seed: int) -> Tensor:
-    """The image after each of `CHANGES`, never brighter than before: x_BCHW with B = 5.
+    """The image after each of the five changes of a verdict, never brighter than before: x_BCHW with B = 5.
 
     Args:
         x_CHW: an image.
         seed: of the noise.
     """
-    low, high = x_CHW.min(), x_CHW.max()
-    generator = torch.Generator().manual_seed(seed)
-    noise_CHW = torch.randn(x_CHW.shape, generator=generator, dtype=torch.float64).to(x_CHW)
-    found = [
-        _moved(x_CHW, SHIFT_PX, 0.0),
-        x_CHW + NOISE * (high - low) * noise_CHW,
-        x_CHW * GAIN,
-        x_CHW + OFFSET * (high - low),
-        _moved(x_CHW, 0, TURN_DEG),
-    ]
-    return torch.stack(found).clamp(max=float(high))
+    return torch.stack([one.of(x_CHW, seed=seed) for one in OF_A_VERDICT])
 
 
 def turned_back(maps_BHW: Tensor, covered_HW: Mask) -> NDArray[np.float64]:
     """Maps of the changed images, where they would lie on the image before the change; NaN where nothing is known."""
-    inside = torch.from_numpy(covered_HW).to(maps_BHW.dtype)[None]
-    found = []
-    for name, map_1HW in zip(CHANGES, maps_BHW[:, None], strict=True):
-        pixels, degrees = (-SHIFT_PX, 0.0) if "shifted" in name else (0, -TURN_DEG) if "turned" in name else (0, 0.0)
-        known = _moved(inside, pixels, degrees, padding="zeros") > 0.999
-        found.append(torch.where(known, _moved(map_1HW, pixels, degrees), float("nan"))[0])
+    covered = torch.from_numpy(covered_HW)
+    found = [one.undone(map_HW, covered) for one, map_HW in zip(OF_A_VERDICT, maps_BHW, strict=True)]
     return torch.stack(found).double().numpy()
 
 
@@ -132,12 +110,12 @@ def stability(
     first_HW = np.asarray(map_HW, dtype=np.float64)
     changes = [
         Change(
-            name,
+            one.name,
             *_compared(first_HW, again_HW, covered_HW, share=share, seed=derived_seed(seed, 1)),
             probability=float(probabilities_BK[1 + b, target]),
             is_same_answer=answers[1 + b] == answers[0],
         )
-        for b, (name, again_HW) in enumerate(zip(CHANGES, turned_back(maps_BHW, covered_HW), strict=True))
+        for b, (one, again_HW) in enumerate(zip(OF_A_VERDICT, turned_back(maps_BHW, covered_HW), strict=True))
     ]
     return Stability(tuple(changes), float(probabilities_BK[0, target]))
 
@@ -151,20 +129,3 @@ def _compared(
     after_HW = top_region(again_HW, known_HW, share=share, seed=seed)
     kept = float(after_HW[before_HW].mean()) if before_HW.any() else 0.0
     return kept, rank_correlation(first_HW[known_HW][None], again_HW[known_HW][None])
-
-
-def _moved(planes_CHW: Tensor, pixels: int, degrees: float, padding: str = "border") -> Tensor:
-    """Moved down and to the right by `pixels` and turned about the middle; bilinear, the border goes on outside."""
-    height, width = planes_CHW.shape[1:]
-    angle = math.radians(degrees)
-    cos, sin = math.cos(angle), math.sin(angle)
-    theta = torch.tensor(
-        [
-            [cos, -sin * height / width, -2 * pixels / width],
-            [sin * width / height, cos, -2 * pixels / height],
-        ],
-        dtype=planes_CHW.dtype,
-        device=planes_CHW.device,
-    )
-    grid = F.affine_grid(theta[None], [1, *planes_CHW.shape], align_corners=False)
-    return F.grid_sample(planes_CHW[None], grid, mode="bilinear", padding_mode=padding, align_corners=False)[0]

@@ -13,9 +13,12 @@ from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.files import write_json
 from scanlens.pipeline import only_writer
+from scanlens.pipeline.explanations.card import usefulness
+from scanlens.pipeline.explanations.measured_on import measured_on
 from scanlens.pipeline.explanations.stamps import renew_stamps
 from scanlens.pipeline.explanations.subject import Subject, open_subject
 from scanlens.report.page import write_report
+from scanlens.runs import Run
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +52,20 @@ def explain(
     with only_writer(subject.run.folder):
         found = {part: _measured(subject, part) for part in parts}
         renew_stamps(subject.run)
+        found |= _with_usefulness(subject.run, parts)
         if subject.run.report_file.is_file():
             write_report(subject.run.folder)
     log.info("written to %s", subject.run.explanations)
     return found
+
+
+def _with_usefulness(run: Run, parts: Sequence[str]) -> dict[str, Any]:
+    """The score card with what verdicts say beside its heading `usefulness`, whichever of the two was measured last."""
+    card = usefulness.add_usefulness(run)
+    if card is None or not {"score_card", "verdicts"} & set(parts):
+        return {}
+    log.info("%s\n", "\n".join(usefulness.lines(card)))
+    return {"score_card": card} if "score_card" in parts else {}
 
 
 def _measured(subject: Subject, part: str) -> dict[str, Any]:
@@ -60,7 +73,7 @@ def _measured(subject: Subject, part: str) -> dict[str, Any]:
     module = importlib.import_module(f"scanlens.pipeline.explanations.{part}")
     log.info("%s ...", part.replace("_", " "))
     started = time.perf_counter()
-    content: dict[str, Any] = {"schema_version": 1, **module.measure(subject)}
+    content: dict[str, Any] = {"schema_version": 1, "measured_on": measured_on(subject.run), **module.measure(subject)}
     content["duration_s"] = round(time.perf_counter() - started, 1)
     subject.run.explanations.mkdir(exist_ok=True)
     write_json(subject.run.explanations / f"{part}.json", content)

@@ -8,7 +8,8 @@ Legend: C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,24 @@ from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.explanations.limits import limits_summary, own_contrast
 from scanlens.evaluation.intervals import share_entry
 from scanlens.evaluation.resampling import PatientGroups, group_patients
-from scanlens.explain.lesions import Lesion, body_HW, contrast_of, inserted, lesions_at, places_in
+from scanlens.explain.ground import solid_body
+from scanlens.explain.lesions import Lesion, contrast_of, inserted, lesions_at, places_in
 from scanlens.explain.limits_plan import CONTRAST
 from scanlens.pipeline.explanations.calls import Caller, open_caller
-from scanlens.pipeline.explanations.insertion import Answers, Insertion, as_trials
+from scanlens.pipeline.explanations.card.budget import affordable, prices
+from scanlens.pipeline.explanations.card.compared import counted_passes
+from scanlens.pipeline.explanations.insertion import Insertion, as_trials
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.patients import groups_in_split
+from scanlens.pipeline.progress import progress_bar
 from scanlens.report.explanations.limits import sentences
 from scanlens.report.sheets import row_png
 from scanlens.seeds import derived_seed
 
 MOST_PLACES = 4  # in one image, where there are few
 MOST_LESIONS = 200  # marked ones whose contrast is looked at
+MOST_GRID_S = 1200.0  # nominal, of all further contrasts together; see `card.budget`
+LEAST_IN_GRID = 10  # images, whatever they cost: fewer say nothing
 PICTURE = "limits.png"
 _OF_PLACES, _OF_SHAPES = 31, 32  # parts of seeds
 
@@ -50,24 +57,27 @@ def measure(subject: Subject) -> dict[str, Any]:
     if not negatives:
         return {"reason": "no test image without the finding is rightly called negative", "false_alarms": false_alarms}
     rows, plan = subject.drawn(negatives), _Plan(subject, caller)
-    answers = plan.answers(rows)
-    of_places = [row for row in rows for _ in range(plan.num_places(rows))]
-    summary = limits_summary(as_trials(plan.sizes_px, answers), _units(subject, of_places), seed=subject.seed)
+    contrasts, of_grid = [plan.insertion.contrast_C, *plan.further_contrasts], plan.drawn_for_grid(rows)
+    with progress_bar("limits", total=len(rows) + len(plan.further_contrasts) * len(of_grid)) as advance:
+        by_contrast = [
+            plan.summary_at(contrast_C, rows if place == 0 else of_grid, num_places=plan.num_places(rows), step=advance)
+            for place, contrast_C in enumerate(contrasts)
+        ]
     _write_picture(plan, rows[0])
-    return summary | {
+    return by_contrast[0] | {
         "positive": caller.target.name,
         "unit": caller.point.unit,
         "threshold": caller.point.threshold,
         "method": subject.explainers[0].name,
         "method_title": subject.explainers[0].title,
         "tolerance_px": plan.insertion.tolerance_px,
-        "contrast": plan.insertion.contrast_C.tolist(),
         "contrast_source": plan.contrast_source,
         "own_lesions": plan.own_lesions,
-        "contrast_kept": float(np.mean([one.kept_S for one in answers])),
+        "by_contrast": sorted(by_contrast, key=_strength) if plan.further_contrasts else [],
         "false_alarms": false_alarms,
         "num_negatives": len(negatives),
         "num_places": plan.num_places(rows),
+        "num_grid_images": len(of_grid) if plan.further_contrasts else None,
         "image_px": list(plan.image_hw),
         "pixel_mm": pixel_mm_of(subject, rows),
         "picture": PICTURE,
@@ -87,6 +97,11 @@ def _negatives(subject: Subject, caller: Caller) -> tuple[list[Row], dict[str, A
     alarms = share_entry(is_called_N, is_negative_N, test.units, absent="no test image is without the finding")
     found = [row for row, fits in zip(test.rows, is_negative_N & ~is_called_N, strict=True) if fits]
     return found, alarms | {"num_images": int(is_negative_N.sum())}
+
+
+def _strength(summary: dict[str, Any]) -> float:
+    """Contrast averaged over channels: from dark to bright."""
+    return float(np.mean(summary["contrast"]))
 
 
 def _units(subject: Subject, rows: Sequence[Row]) -> PatientGroups:
@@ -114,6 +129,36 @@ class _Plan:
             caller, subject.explainers[0], contrast_C, subject.limits.tolerance_for(self.image_hw)
         )
 
+        self.further_contrasts = [
+            further_C
+            for one in subject.limits.contrasts
+            if not np.allclose(further_C := np.full_like(contrast_C, one), contrast_C)
+        ]
+
+    def drawn_for_grid(self, rows: list[Row]) -> list[Row]:
+        """As many of these images, from the first on, as the further contrasts can be tried on in the time they may take."""
+        facts, network = self.subject.run.facts, self.subject.network
+        costs = prices(network, input_size=facts["input_size"], in_channels=facts["in_channels"])
+        x_1CHW, _ = self.subject.images(rows[:1])
+        one_s = (counted_passes(self.insertion.explainer, network, x_1CHW) or 1) * costs.map_s
+        one_s *= len(self.sizes_px) * self.num_places(rows) * max(1, len(self.further_contrasts))
+        return rows[: affordable(one_s, MOST_GRID_S, least=LEAST_IN_GRID, most=len(rows))]
+
+    def summary_at(
+        self, contrast_C: Floats, rows: Sequence[Row], *, num_places: int, step: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """Both limits at one contrast, with the `contrast` itself and how much of it is left after clipping."""
+        insertion, answers = replace(self.insertion, contrast_C=contrast_C), []
+        for row in rows:
+            x_CHW = self.image(row)
+            for lesions in self.lesions(row, x_CHW, num=num_places):
+                answers.append(insertion.asked(x_CHW, lesions, device=self.subject.device))
+            step(1)
+        units = _units(self.subject, [row for row in rows for _ in range(num_places)])
+        summary = limits_summary(as_trials(self.sizes_px, answers), units, seed=self.subject.seed)
+        kept = float(np.mean([one.kept_S for one in answers]))
+        return summary | {"contrast": contrast_C.tolist(), "contrast_kept": kept}
+
     def num_places(self, rows: Sequence[Row]) -> int:
         """In each image: more than one where there are few images."""
         return max(1, min(MOST_PLACES, self.subject.max_cases // len(rows)))
@@ -126,17 +171,8 @@ class _Plan:
         """At each place one of each size; the largest fits into the body, if the body is large enough."""
         seed = derived_seed(self.subject.seed, index_of(row))
         deep_px = self.sizes_px[-1] / 2
-        places = places_in(body_HW(x_CHW), num=num, depth_px=deep_px, seed=derived_seed(seed, _OF_PLACES))
+        places = places_in(solid_body(x_CHW), num=num, depth_px=deep_px, seed=derived_seed(seed, _OF_PLACES))
         return lesions_at(places, self.sizes_px, seed=derived_seed(seed, _OF_SHAPES))
-
-    def answers(self, rows: Sequence[Row]) -> list[Answers]:
-        """What became of every lesion, place after place."""
-        found = []
-        for row in rows:
-            x_CHW = self.image(row)
-            for lesions in self.lesions(row, x_CHW, num=self.num_places(rows)):
-                found.append(self.insertion.asked(x_CHW, lesions, device=self.subject.device))
-        return found
 
 
 def _own_contrasts(subject: Subject, caller: Caller) -> Iterator[Floats]:

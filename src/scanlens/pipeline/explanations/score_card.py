@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from scanlens.evaluation.explanations import score_card as rules
 from scanlens.explain.randomization import depths, layers_from_top
 from scanlens.files import write_csv
 from scanlens.pipeline.explanations.card.budget import Prices, prices
-from scanlens.pipeline.explanations.card.compared import compared_methods
+from scanlens.pipeline.explanations.card.compared import Method, compared_methods
 from scanlens.pipeline.explanations.card.content import Setting, method_content
-from scanlens.pipeline.explanations.card.images import images_with_a_finding, images_with_a_lesion
+from scanlens.pipeline.explanations.card.images import CardImages, images_with_a_finding, images_with_a_lesion
 from scanlens.pipeline.explanations.card.labels import shuffled_labels_network
 from scanlens.pipeline.explanations.card.measuring import (
     STEPS_OF_PROGRESS,
+    Measured,
     mapped,
     measure_consistency,
     measure_labels,
@@ -22,18 +24,48 @@ from scanlens.pipeline.explanations.card.measuring import (
     measure_randomization,
     measure_removal,
 )
-from scanlens.pipeline.explanations.card.plan import MOST_PASSES_S, MOST_STEPS, method_plan, removal_plan
+from scanlens.pipeline.explanations.card.plan import (
+    MOST_PASSES_S,
+    MOST_STEPS,
+    MethodPlan,
+    RemovalPlan,
+    method_plan,
+    removal_plan,
+)
 from scanlens.pipeline.explanations.card.plausibility import TOLERANCE_MM, tolerance_px
 from scanlens.pipeline.explanations.card.randomization import NUM_SEEDS
 from scanlens.pipeline.explanations.card.rows import CASE_COLUMNS, COLUMNS, card_rows, case_rows
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.progress import progress_bar
 
-VERDICTS_FILE = "verdicts.json"
-"""Of the verdicts on cases; its `auroc`, {value, low, high}, says whether they tell right answers from wrong ones."""
 TRAINING_RUNS_FILE = "seeds.json"
 """Of other training runs; under `methods`, by name, {status, reason} on whether they point to the same places."""
 WORDS = {"PASS": "passes", "FAIL": "FAILS", "NOT ASSESSED": "not assessed"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What is looked at, settled before anything is measured.
+
+    Args:
+        found, marked, val: images with a finding; test and validation images with a lesion.
+        methods, plans: what is compared, and on how many images each.
+        left_out: methods that are not, and why.
+        layers, steps: names from the output down, and depths to which weights are drawn anew.
+        removing: deletion and ROAD, alike for all methods.
+        costs: of this network.
+    """
+
+    found: CardImages
+    marked: CardImages
+    val: CardImages
+    methods: list[Method]
+    plans: list[MethodPlan]
+    left_out: list[dict[str, Any]]
+    layers: list[str]
+    steps: list[int]
+    removing: RemovalPlan
+    costs: Prices
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -47,69 +79,26 @@ def measure(subject: Subject) -> dict[str, Any]:
     found, words = images_with_a_finding(subject)
     if not len(found):
         return _empty(f"the network found nothing in any test image ({words}).")
-    facts = subject.run.facts
-    costs = prices(subject.network, input_size=facts["input_size"], in_channels=facts["in_channels"])
-    most_passes = max(1, int(MOST_PASSES_S / costs.map_s))
+    study = _study(subject, found)
+    measured, setting, num_not_reached = _measured(subject, study)
     own = subject.explainers
-    methods, left_out = compared_methods(
-        subject.network, found.x_BCHW[:1], own=own, wanted=subject.methods, most_passes=most_passes
-    )
-    marked, val = images_with_a_lesion(subject, "test"), images_with_a_lesion(subject, "val")
-    layers = layers_from_top(subject.network, found.x_BCHW[:1])
-    steps = depths(len(layers), MOST_STEPS)
-    plans = [
-        method_plan(method, costs, num_found=len(found), num_marked=len(marked), num_val=len(val), num_steps=len(steps))
-        for method in methods
-    ]
-    removing = removal_plan(costs, num_found=len(found))
-    seed, network = subject.seed, subject.network
-    with progress_bar("score card", total=STEPS_OF_PROGRESS * len(methods) + NUM_SEEDS) as advance:
-        measured = mapped(network, methods, plans, found, advance)
-        change_B = measure_consistency(measured, network, found, seed=seed, advance=advance)
-        measure_randomization(measured, network, found, layers=layers, steps=steps, seed=seed, advance=advance)
-        shuffled = shuffled_labels_network(subject, costs)
-        measure_labels(measured, shuffled, found)
-        measure_removal(measured, network, found, removing, seed=seed, advance=advance)
-        num_not_reached = measure_plausibility(measured, network, marked, val, seed=seed, advance=advance)
-    setting = Setting(
-        found,
-        marked,
-        shuffled,
-        change_B,
-        seed,
-        _stored(subject, TRAINING_RUNS_FILE, "methods"),
-        _stored(subject, VERDICTS_FILE, "auroc"),
-    )
-    primary = own[0].name if own else None
     content = {
         "sanity": rules.not_assessed("the run shows no maps.").as_dict(),
-        "primary": primary,
+        "primary": own[0].name if own else None,
         "methods": [method_content(one, measured, setting) for one in measured],
-        "left_out": left_out,
+        "left_out": study.left_out,
         "rules": rules.RULES,
         "explained": f"the class that the network named, of test images {words}",
-        "images": {
-            "num_found": len(found),
-            "num_found_units": found.whose.units().num_patients,
-            "num_found_not_drawn": found.num_not_drawn,
-            "num_marked": len(marked),
-            "num_marked_units": marked.whose.units().num_patients,
-            "num_marked_wrong": marked.num_wrong,
-            "num_marked_not_drawn": marked.num_not_drawn,
-            "num_marked_not_reached": num_not_reached,
-            "num_val_marked": len(val),
-            "unit": found.whose.units().unit,
-            "resampled": found.whose.units().resampled,
-        },
-        "randomization": {"layers": layers, "steps": steps, "num_seeds": NUM_SEEDS},
-        "removal": removing.as_dict(),
-        "tolerance": {"px": tolerance_px(facts["input_size"]), "mm": TOLERANCE_MM, "side_px": facts["input_size"]},
-        "cost": _cost(costs),
+        "images": _images(study, num_not_reached),
+        "randomization": {"layers": study.layers, "steps": study.steps, "num_seeds": NUM_SEEDS},
+        "removal": study.removing.as_dict(),
+        "tolerance": _tolerance(subject.run.facts["input_size"]),
+        "cost": _cost(study.costs),
     }
     content["sanity"] = _sanity(content)
     subject.run.explanations.mkdir(exist_ok=True)
     write_csv(subject.run.explanations / "score_card.csv", COLUMNS, card_rows(content))
-    write_csv(subject.run.explanations / "score_card_cases.csv", CASE_COLUMNS, case_rows(measured, found, marked))
+    write_csv(subject.run.explanations / "score_card_cases.csv", CASE_COLUMNS, case_rows(measured, found, study.marked))
     return content
 
 
@@ -128,6 +117,72 @@ def lines(content: dict[str, Any]) -> list[str]:
         f"sanity      {content['primary']}: {WORDS[content['sanity']['status']]}. {content['sanity']['reason']}"
     )
     return [line.rstrip() for line in found]
+
+
+def _study(subject: Subject, found: CardImages) -> _Study:
+    """As much as the network allows in the time that a card may take."""
+    facts, network = subject.run.facts, subject.network
+    costs = prices(network, input_size=facts["input_size"], in_channels=facts["in_channels"])
+    most_passes = max(1, int(MOST_PASSES_S / costs.map_s))
+    methods, left_out = compared_methods(
+        network, found.x_BCHW[:1], own=subject.explainers, wanted=subject.methods, most_passes=most_passes
+    )
+    marked, val = images_with_a_lesion(subject, "test"), images_with_a_lesion(subject, "val")
+    layers = layers_from_top(network, found.x_BCHW[:1])
+    steps = depths(len(layers), MOST_STEPS)
+    nums = {"num_found": len(found), "num_marked": len(marked), "num_val": len(val), "num_steps": len(steps)}
+    return _Study(
+        found=found,
+        marked=marked,
+        val=val,
+        methods=methods,
+        plans=[method_plan(method, costs, **nums) for method in methods],
+        left_out=left_out,
+        layers=layers,
+        steps=steps,
+        removing=removal_plan(costs, num_found=len(found)),
+        costs=costs,
+    )
+
+
+def _measured(subject: Subject, study: _Study) -> tuple[list[Measured], Setting, int]:
+    """Every measure of every method, what they have in common, and how many lesions lie where not all maps reach."""
+    seed, network, found = subject.seed, subject.network, study.found
+    with progress_bar("score card", total=STEPS_OF_PROGRESS * len(study.methods) + NUM_SEEDS) as advance:
+        measured = mapped(network, study.methods, study.plans, found, advance)
+        change_B = measure_consistency(measured, network, found, seed=seed, advance=advance)
+        measure_randomization(
+            measured, network, found, layers=study.layers, steps=study.steps, seed=seed, advance=advance
+        )
+        shuffled = shuffled_labels_network(subject, study.costs)
+        measure_labels(measured, shuffled, found)
+        measure_removal(measured, network, found, study.removing, seed=seed, advance=advance)
+        num_not_reached = measure_plausibility(measured, network, study.marked, study.val, seed=seed, advance=advance)
+    of_other_runs = _stored(subject, TRAINING_RUNS_FILE, "methods")
+    return measured, Setting(found, study.marked, shuffled, change_B, seed, of_other_runs), num_not_reached
+
+
+def _images(study: _Study, num_not_reached: int) -> dict[str, Any]:
+    """How many of each kind, of whom, and how many were left out."""
+    found, marked = study.found, study.marked
+    units, units_marked = found.whose.units(), marked.whose.units()
+    return {
+        "num_found": len(found),
+        "num_found_units": units.num_patients,
+        "num_found_not_drawn": found.num_not_drawn,
+        "num_marked": len(marked),
+        "num_marked_units": units_marked.num_patients,
+        "num_marked_wrong": marked.num_wrong,
+        "num_marked_not_drawn": marked.num_not_drawn,
+        "num_marked_not_reached": num_not_reached,
+        "num_val_marked": len(study.val),
+        "unit": units.unit,
+        "resampled": units.resampled,
+    }
+
+
+def _tolerance(side_px: int) -> dict[str, float]:
+    return {"px": tolerance_px(side_px), "mm": TOLERANCE_MM, "side_px": side_px}
 
 
 def _sanity(content: dict[str, Any]) -> dict[str, str]:

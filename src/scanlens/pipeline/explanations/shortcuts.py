@@ -28,8 +28,9 @@ from scanlens.evaluation.explanations.counterfactual import (
 )
 from scanlens.evaluation.explanations.pairing import Pairing, paired
 from scanlens.evaluation.resampling import group_patients
+from scanlens.explain.ground import outside_body
 from scanlens.explain.interventions import LOOKS
-from scanlens.explain.regions import Region, asked_for, favored, fixed, moved, outside_body, places
+from scanlens.explain.regions import Region, asked_for, favored, fixed, moved, places
 from scanlens.pipeline.explanations.region_evidence import maps_in_regions, mean_evidence, readable
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.explanations.swaps import Change, Flags, LookTransfer, ReadImages, RegionSwap, answers_to

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from scanlens.report.cases import picture
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.html import part
-from scanlens.report.limits_chart import limits_chart
+from scanlens.report.limits_chart import contrast_words, contrasts_chart, limits_chart
 from scanlens.report.tables import cell
 from scanlens.report.words import counted, number, percent, point, whole, with_interval
 
@@ -22,7 +22,7 @@ NO_TUMORS = (
 
 def section(run: RunFolder, content: dict[str, Any]) -> Markup:
     """The body of the section, from limits.json."""
-    chart = limits_chart(content)
+    chart, by_contrast = limits_chart(content), contrasts_chart(content)
     return part(
         "explanations_limits.html.j2",
         sentences=sentences(content),
@@ -30,6 +30,8 @@ def section(run: RunFolder, content: dict[str, Any]) -> Markup:
         chart_svg=Markup(chart) if chart else None,
         picture=picture(run.path / "explanations", content.get("picture")),
         rows=[_row(mapping(one)) for one in sequence(content.get("sizes"))],
+        contrasts=[_contrast_row(mapping(one)) for one in sequence(content.get("by_contrast"))],
+        contrasts_svg=Markup(by_contrast) if by_contrast else None,
         notes=_notes(content) if "detection" in content else [],
     )
 
@@ -63,17 +65,39 @@ def sentences(content: dict[str, Any]) -> list[str]:
             if (point(ratio) or 0) >= 1
             else f"What is called is pointed at already: the ratio of the limits is {with_interval(ratio, 2)}."
         )
-    return [*found, _alarms(content), NO_TUMORS]
+    return [*found, *_by_contrast(content), _alarms(content), NO_TUMORS]
+
+
+def _by_contrast(content: dict[str, Any]) -> list[str]:
+    """One sentence for each contrast, where several were tried."""
+    return [
+        f"At a contrast of {contrast_words(one)}: limit of detection {_at(mapping(one.get('detection')))}, limit of localization "
+        f"{_at(mapping(one.get('localization')))}."
+        for one in map(mapping, sequence(content.get("by_contrast")))
+    ]
+
+
+def _at(limit: dict[str, Any]) -> str:
+    """A limit in a few words, with its interval; what is known of one that was not found."""
+    if limit.get("state") == "found":
+        return f"{number(limit['value'], 1)} px{_bounds(limit)}"
+    if limit.get("state") == "not assessed":
+        return f"not assessed ({limit.get('reason')})"
+    return f"{limit.get('reason')}{_least(limit)}"
 
 
 def _limit(content: dict[str, Any], limit: dict[str, Any]) -> str:
-    ends = [finite(limit.get(name)) for name in ("low", "high")]
-    shown = [number(end, 1) if end is not None else "outside of the sizes tried" for end in ends]
-    bounds = f" (95 % interval {shown[0]} to {shown[1]})" if ends != [None, None] else f" ({limit.get('reason')})"
     mm = mapping(content.get("pixel_mm"))
     size_mm = finite(mm.get("median"))
     millimeters = f", about {number(size_mm * limit['value'], 1)} mm" if size_mm is not None else ""
-    return f"{number(limit['value'], 1)} px{bounds}{millimeters}"
+    return f"{number(limit['value'], 1)} px{_bounds(limit)}{millimeters}"
+
+
+def _bounds(limit: dict[str, Any]) -> str:
+    """The interval of a limit that was found, or why it has none."""
+    ends = [finite(limit.get(name)) for name in ("low", "high")]
+    shown = [number(end, 1) if end is not None else "outside of the sizes tried" for end in ends]
+    return f" (95 % interval {shown[0]} to {shown[1]})" if ends != [None, None] else f" ({limit.get('reason')})"
 
 
 def _least(limit: dict[str, Any]) -> str:
@@ -106,13 +130,30 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _contrast_row(one: dict[str, Any]) -> dict[str, Any]:
+    limits = [cell(mapping(one.get(key)), 1) for key in ("detection", "localization", "localization_near", "ratio")]
+    return {
+        "contrast": contrast_words(one),
+        "limits": limits,
+        "num": whole(one.get("num_images")),
+        "kept": percent(one.get("contrast_kept")),
+    }
+
+
 def _notes(content: dict[str, Any]) -> list[str]:
     patients = finite(content.get("num_patients"))
     of = f" of {counted(patients, 'patient')}" if patients else ""
     places = f"{whole(content['num_images'])} places in negatives{of}"
+    grid = finite(content.get("num_grid_images"))
+    further = (
+        [f"Further contrasts: at the same places, in {counted(grid, 'image')}, as many as their cost allows."]
+        if grid
+        else []
+    )
     return [
         f"Drawn: {places}, uniformly within the body; at each the same lesion in every size, rightly called negative without it.",
         _contrast(content),
+        *further,
         _unit(content),
         _size(content),
         f"Intervals: {mapping(content['interval'])['method']}. {whole(mapping(content['interval'])['num_resamples'])} resamples of "

@@ -55,7 +55,10 @@ def _columns(content: Mapping[str, Any], *, of_all: bool) -> dict[str, list[Colu
                 ("Same map with random weights", ("randomization", "likeness"), 2),
                 ("Log-odds lost without it, more than elsewhere", ("removal", "advantage"), 2),
             ],
-            "usefulness": [],
+            "usefulness": [
+                ("Verdict for a right answer, AUROC", ("correctness",), 2),
+                ("Verdict for a peak on the lesion, AUROC", ("lesion",), 2),
+            ],
         }
     return {
         "plausibility": [

@@ -19,7 +19,9 @@ def card_sentences(content: Mapping[str, Any]) -> list[str]:
         return [f"No map was put to the test: {sanity.get('reason')}"]
     primary = next((one for one in methods if one.get("name") == content.get("primary")), None)
     found = (
-        [] if primary is None else [*_verdicts(primary), _sanity(primary, sanity), _beside_controls(primary, methods)]
+        []
+        if primary is None
+        else [*_verdicts(primary), _sanity(primary, sanity), _beside_controls(primary, methods), _usefulness(primary)]
     )
     found.append(_others(methods, primary))
     return [one for one in found if one]
@@ -105,6 +107,25 @@ def _beside_controls(method: Mapping[str, Any], methods: list[dict[str, Any]]) -
     best, title = max(controls)
     less = "more than" if own > best else "no more than"
     return f"Its peak lies at the lesion in {number(own, 2)} of the images, {less} the best of the controls ({title}, {number(best, 2)})."
+
+
+def _usefulness(method: Mapping[str, Any]) -> str:
+    """What stands beside the heading that takes readers; nothing where no verdicts were measured."""
+    found = mapping(method.get("usefulness"))
+    about = {"correctness": "a right answer", "lesion": "a peak on the marked lesion"}
+    told = [
+        f"{number(value, 2)}{_interval(one)} for {words} (n = {whole(one.get('num_images'))})"
+        for key, words in about.items()
+        if (value := point(one := mapping(found.get(key)))) is not None
+    ]
+    if not told:
+        return ""
+    return f"No reader has used these maps; what is known instead: AUROC of the verdict on a case {joined(told)}."
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    low, high = finite(one.get("low")), finite(one.get("high"))
+    return "" if low is None or high is None else f" ({number(low, 2)} to {number(high, 2)})"
 
 
 def _others(methods: list[dict[str, Any]], primary: Mapping[str, Any] | None) -> str:

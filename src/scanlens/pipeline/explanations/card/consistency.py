@@ -14,22 +14,23 @@ from torch import nn
 from scanlens.evaluation.explanations import score_card
 from scanlens.evaluation.explanations.numbers import Whose, mean_number
 from scanlens.explain.asking import margins_of, probabilities_of
-from scanlens.explain.stability import NUDGES, nudged
+from scanlens.explain.small_changes import OF_THE_SCORE_CARD
 from scanlens.pipeline.explanations.card.compared import Method
 from scanlens.pipeline.explanations.card.images import CardImages
 from scanlens.pipeline.explanations.card.method_maps import Mapped, method_maps, ranks_alike
 from scanlens.pipeline.explanations.card.randomization import Values, mean_known
+from scanlens.seeds import derived_seed
 
 SEED_TO_SEED = "one training run cannot tell whether another one would point elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
-class Nudged:
+class Changed:
     """The images slightly changed, and what the network says of them.
 
     Args:
-        x_BCHW: by nudge.
-        says_the_same_B: by nudge, whether it still names the explained class.
+        x_BCHW: by name of the change.
+        says_the_same_B: by name of the change, whether it still names the explained class.
         change_B: mean absolute change of the log-odds.
     """
 
@@ -38,37 +39,39 @@ class Nudged:
     change_B: list[float] = field(default_factory=list)
 
 
-def nudge_all(network: nn.Module, images: CardImages, *, num_images: int, seed: int) -> Nudged:
+def change_all(network: nn.Module, images: CardImages, *, num_images: int, seed: int) -> Changed:
     """Small changes of the first images; asked once for all methods."""
     x_BCHW, target_B = images.x_BCHW[:num_images], images.target_B[:num_images]
-    found = Nudged()
+    found = Changed()
     if not len(x_BCHW):
         return found
     plain_B, total_B = margins_of(network, x_BCHW, target_B), torch.zeros(len(x_BCHW), dtype=torch.float64)
-    for nudge in NUDGES:
-        changed_BCHW = nudged(x_BCHW, nudge, seed=seed)
-        found.x_BCHW[nudge] = changed_BCHW
+    for place, change in enumerate(OF_THE_SCORE_CARD):
+        changed_BCHW = torch.stack(
+            [change.of(x_CHW, seed=derived_seed(seed, place, b)) for b, x_CHW in enumerate(x_BCHW)]
+        )
+        found.x_BCHW[change.name] = changed_BCHW
         named_B = probabilities_of(network, changed_BCHW).argmax(dim=1)
-        found.says_the_same_B[nudge] = (named_B == target_B.cpu()).tolist()
+        found.says_the_same_B[change.name] = (named_B == target_B.cpu()).tolist()
         total_B += (margins_of(network, changed_BCHW, target_B) - plain_B).abs()
-    found.change_B.extend((total_B / len(NUDGES)).tolist())
+    found.change_B.extend((total_B / len(OF_THE_SCORE_CARD)).tolist())
     return found
 
 
 def stability(
-    method: Method, network: nn.Module, maps: list[Mapped], images: CardImages, changed: Nudged, *, num_images: int
+    method: Method, network: nn.Module, maps: list[Mapped], images: CardImages, changed: Changed, *, num_images: int
 ) -> tuple[Values, int]:
-    """Of each of the first images the mean rank correlation of its map with those after nudges that keep the class.
+    """Of each of the first images the mean rank correlation of its map with those after small changes that keep the class.
 
     Returns:
-        One value per image (None if blank, or if no nudge keeps the class), and how many nudges changed the class.
+        One value per image (None if blank, or if no change keeps the class), and how many changes changed the class.
     """
     ranks: list[list[float | None]] = [[] for _ in range(num_images)]
     num_changed = 0
-    for nudge in changed.x_BCHW:
-        after = method_maps(method.explainer, network, changed.x_BCHW[nudge][:num_images], images.target_B[:num_images])
+    for name in changed.x_BCHW:
+        after = method_maps(method.explainer, network, changed.x_BCHW[name][:num_images], images.target_B[:num_images])
         for b, one in enumerate(after):
-            if changed.says_the_same_B[nudge][b]:
+            if changed.says_the_same_B[name][b]:
                 ranks[b].append(ranks_alike(maps[b], one))
             else:
                 num_changed += 1
@@ -91,7 +94,7 @@ def consistency_content(
         likeness_B: see `stability`.
         floor_B: mean rank correlation with maps of other images.
         whose: the images.
-        num_class_changed: nudges that changed the class, left out.
+        num_class_changed: changes that changed the class, left out.
         change_B: of the log-odds.
         num_blank: maps that say nothing, left out.
         seed_to_seed: what other training runs say of the same, {"status", "reason"}; None if none was looked at.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scanlens.evaluation.explanations import score_card as rules
 from scanlens.pipeline.explanations.card.consistency import consistency_content
 from scanlens.pipeline.explanations.card.fidelity import (
     biases_content,
@@ -20,6 +19,7 @@ from scanlens.pipeline.explanations.card.images import CardImages
 from scanlens.pipeline.explanations.card.labels import Shuffled
 from scanlens.pipeline.explanations.card.measuring import Measured
 from scanlens.pipeline.explanations.card.plausibility import plausibility_content
+from scanlens.pipeline.explanations.card.usefulness import usefulness_content
 
 EXACT_BUT_FOR_BIASES = "hires_cam"
 
@@ -35,7 +35,6 @@ class Setting:
         change_B: how far small changes moved the log-odds of each image.
         seed: of resamples.
         seed_to_seed: what other training runs say, by method: {"status", "reason"}; None if none was looked at.
-        auroc: of verdicts on cases for right answers, {value, low, high}; None if there are none.
     """
 
     found: CardImages
@@ -44,7 +43,6 @@ class Setting:
     change_B: list[float]
     seed: int
     seed_to_seed: dict[str, dict[str, Any]] | None
-    auroc: dict[str, Any] | None
 
 
 def method_content(one: Measured, all_of_them: Sequence[Measured], setting: Setting) -> dict[str, Any]:
@@ -69,8 +67,7 @@ def method_content(one: Measured, all_of_them: Sequence[Measured], setting: Sett
             seed=setting.seed,
         ),
         "fidelity": _fidelity(one, controls, setting),
-        "usefulness": rules.usefulness(setting.auroc if one.method.is_own else None).as_dict()
-        | {"verdict_auroc": setting.auroc if one.method.is_own else None},
+        "usefulness": usefulness_content(None),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from scanlens.pipeline.explanations.card.compared import Method
-from scanlens.pipeline.explanations.card.consistency import nudge_all, stability
+from scanlens.pipeline.explanations.card.consistency import change_all, stability
 from scanlens.pipeline.explanations.card.images import CardImages
 from scanlens.pipeline.explanations.card.labels import Shuffled
 from scanlens.pipeline.explanations.card.method_maps import Mapped, method_maps, ranks_alike
@@ -65,10 +65,10 @@ def measure_consistency(
     measured: Sequence[Measured], network: nn.Module, images: CardImages, *, seed: int, advance: Advance
 ) -> list[float]:
     """Add the stability of each method; how far small changes moved the log-odds of each image is returned."""
-    most = max(one.plan.num_nudged for one in measured)
-    changed = nudge_all(network, images, num_images=most, seed=seed)
+    most = max(one.plan.num_changed for one in measured)
+    changed = change_all(network, images, num_images=most, seed=seed)
     for one in measured:
-        num = min(one.plan.num_nudged, len(one.maps))
+        num = min(one.plan.num_changed, len(one.maps))
         one.likeness_B, one.num_class_changed = stability(
             one.method, network, one.maps, images, changed, num_images=num
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scanlens.explain.stability import NUDGES
+from scanlens.explain.small_changes import OF_THE_SCORE_CARD
 from scanlens.pipeline.explanations.card.budget import Prices, affordable
 from scanlens.pipeline.explanations.card.compared import Method
 from scanlens.pipeline.explanations.card.randomization import NUM_SEEDS, RandomizationPlan
@@ -26,14 +26,14 @@ class MethodPlan:
     Args:
         num_maps: of images with a finding, from which the others are taken.
         num_marked, num_val: test and validation images with a marked lesion.
-        num_nudged: for consistency.
+        num_changed: for consistency.
         randomization: for fidelity.
     """
 
     num_maps: int
     num_marked: int
     num_val: int
-    num_nudged: int
+    num_changed: int
     randomization: RandomizationPlan
 
 
@@ -65,7 +65,7 @@ def method_plan(
         num_maps=affordable(one_s, MAPS_S, least=LEAST, most=num_found),
         num_marked=affordable(one_s, MAPS_S, least=LEAST, most=num_marked),
         num_val=affordable(one_s, VAL_S, least=LEAST, most=min(num_val, MOST_VAL)),
-        num_nudged=affordable(one_s * len(NUDGES), STABILITY_S, least=LEAST, most=num_found),
+        num_changed=affordable(one_s * len(OF_THE_SCORE_CARD), STABILITY_S, least=LEAST, most=num_found),
         randomization=_randomization(one_s * num_steps, most=min(num_found, MOST_RANDOMIZED)),
     )
 

@@ -24,6 +24,8 @@ NUMBERS = {  # column: where it lies in a method's part of the card
     "insertion": ("fidelity", "removal", "held"),
     "road": ("fidelity", "road", "advantage"),
     "completeness_gap": ("fidelity", "completeness", "gap"),
+    "verdict_correctness": ("usefulness", "correctness"),
+    "verdict_lesion": ("usefulness", "lesion"),
 }
 VERDICTS = ("consistency", "plausibility", "fidelity", "usefulness")
 COLUMNS = (

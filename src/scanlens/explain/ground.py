@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_erosion, binary_fill_holes, gaussian_filter, label
 
 _SMOOTH_PX = 1.0
 _LEAST_TOLERANCE = 0.03  # of the range of the picture: steps of a JPEG, and noise too faint to be measured
@@ -18,6 +18,9 @@ _NOISE_FACTOR = 4.0
 _LEAST_BORDER = 0.5  # of the border that has to look alike
 _MOST_DETAIL = 0.04  # of the range of the picture: empty ground is nearly flat; tissue that fills the frame is not
 _LEAST_SHARE = 0.05  # of the picture, for either kind of ground
+_LEAST_TOGETHER = 0.9  # of what is shown, in large parts
+_BLUR_PX = 1  # by which what is shown grows as it is blurred
+_MARGIN_PX = 1
 
 
 def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -44,6 +47,40 @@ def body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
         return everything_HW
     ground_HW = _joined_to_border(np.abs(smooth_HW - level) <= tolerance)
     return ~ground_HW if _LEAST_SHARE <= ground_HW.mean() <= 1 - _LEAST_SHARE else everything_HW
+
+
+def solid_body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """The body alone, with its dark holes and without what stands beside it, such as writing; everywhere without empty ground.
+
+    Of what the picture shows, those connected parts that are at least half as large as the largest one. Where they are less than
+    nine tenths of it, the picture shows many things (cells of a smear) and no body.
+
+    Args:
+        image_CHW: finite values.
+
+    Returns:
+        body_HW.
+    """
+    shown_HW = body(image_CHW)
+    parts_HW, _ = label(binary_fill_holes(shown_HW))
+    sizes = np.bincount(parts_HW.ravel())
+    sizes[0] = 0
+    large_HW = np.isin(parts_HW, np.flatnonzero(sizes >= max(1, sizes.max() / 2)))
+    if large_HW.sum() < _LEAST_TOGETHER * sizes.sum():
+        return np.ones(shown_HW.shape, dtype=bool)
+    return binary_erosion(large_HW, iterations=_BLUR_PX, border_value=1)
+
+
+def outside_body(image_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """True on empty ground and on what stands alone in it, a pixel away from the body; nowhere without empty ground.
+
+    Args:
+        image_CHW: finite values.
+
+    Returns:
+        outside_HW.
+    """
+    return ~binary_dilation(solid_body(image_CHW), iterations=_BLUR_PX + _MARGIN_PX)
 
 
 def _spread(values: NDArray[np.float64]) -> float:
