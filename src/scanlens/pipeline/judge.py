@@ -25,6 +25,7 @@ from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_task, open_data, rebuild_network
+from scanlens.pipeline.context import add_context
 from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
@@ -58,6 +59,7 @@ def judge(run: Run) -> None:
     write_json(run.evaluation_file, evaluation)
     if run.facts["task"] == "classification":
         write_fingerprint(run, network, data)
+        add_context(run, network, data)
     _make_worse(run, network, data)
 
 
