@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 from fakes.commands import train
+from scanlens.config import build
 from scanlens.data.burnt_in_text import MIN_MARKS
 from scanlens.data.image_facts import FACTS
 from scanlens.data.preprocess import Preprocess
@@ -32,6 +33,7 @@ from scanlens.pipeline.context.neighbors import read_neighbors
 from scanlens.pipeline.context.quality import Quality
 from scanlens.pipeline.context.runner_up import TWO_CLASSES, RunnerUp
 from scanlens.pipeline.fingerprint import embedded, read_fingerprint
+from scanlens.pipeline.predict import predict
 from scanlens.runs import Run, load_run
 
 SMALL = ["model=lenet", "data=mri", "data.num_patients=40", "data.slices_per_patient=3", "preprocess.size=32"]
@@ -339,3 +341,32 @@ def test_numbers_are_plain() -> None:
     assert plain({"a": [1.23456789, float("nan")], "b": float("inf"), "c": 7, "d": True}) == {
         "a": [1.23457, None], "b": None, "c": 7, "d": True,
     }  # fmt: skip
+
+
+def test_a_new_image_is_compared_without_the_training_images(finished: Run, tmp_path: Path) -> None:
+    """A training image given again is told as seen, and is its own nearest neighbor."""
+    shutil.copytree(finished.folder, tmp_path / "r")
+    run = Run(tmp_path / "r")
+    source = build(run.config["data"])
+    index = run.indices("train")[0]
+    raw = source.read(next(one for one in source.records() if one.id == run.split_rows[index]["id"]))
+    new = tmp_path / "doe_jane.png"
+    Image.fromarray(raw.pixels.astype(np.uint16)).save(new)
+    config = yaml.safe_load(run.config_file.read_text(encoding="utf-8"))
+    config["facts"]["cache"] = str(tmp_path / "gone")
+    run.config_file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    folder = predict(run.folder, [new], num_mapped=1)
+    found = json.loads((folder / "context.json").read_text(encoding="utf-8"))
+    (case,) = found["cases"]
+    assert (case["case"], case["seen_in_training"]) == ("new-00000", "image")
+    nearest = min([*case["similar"]["same"], *case["similar"]["other"]], key=lambda one: one["distance"])
+    assert nearest["case"] == f"train-{index:05d}"
+    assert nearest["distance"] < 0.01
+    assert found["similar"]["pictures"] == {"are_shown": False, "reason": "the training images are not at hand"}
+    assert nearest["picture"] is None
+    assert case["native"]["size_hw"] == [128, 128]
+    assert case["quality"]["status"] in ("good", "odd")
+    assert (folder / case["runner_up"]["npz"]).is_file()
+    assert "doe_jane" not in json.dumps(found)
+    run.neighbors_file.unlink()
+    assert not (predict(run.folder, [new], num_mapped=1) / "context.json").exists()

@@ -166,7 +166,8 @@ def write_context(
     for batch in batches(network, _bounded(cases, left_out)):
         by_part = {part.name: part.of(batch) for part in parts}
         for place, one in enumerate(batch.cases):
-            answers.append({"case": one.case} | {name: by_part[name][place] for name in PARTS})
+            known_before = {} if one.seen is None else {"seen_in_training": one.seen}
+            answers.append({"case": one.case, **known_before} | {name: by_part[name][place] for name in PARTS})
     about = {part.name: part.about() for part in parts}
     about["quality"] |= {"anomaly": told}
     content = {"schema_version": 1, "num_left_out": left_out[0], **about, "cases": answers}

@@ -37,6 +37,7 @@ class ContextCase:
         spacing_mm: (row, column) distance of pixels before resizing; None if unknown.
         is_assumed_square: only the distance of rows is known, and columns are taken to be as far apart.
         modality: as the file states it; "" if unknown.
+        seen: "image" or "patient" if a new image was among what the network was trained on, else ""; None if not asked.
     """
 
     case: str
@@ -50,6 +51,7 @@ class ContextCase:
     spacing_mm: tuple[float, float] | None = None
     is_assumed_square: bool = False
     modality: str = ""
+    seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
