@@ -26,7 +26,7 @@ from scanlens.models.lenet import LeNet
 from scanlens.models.mlp import MLP
 from scanlens.pipeline import context
 from scanlens.pipeline.build import open_data
-from scanlens.pipeline.context import add_context, plain
+from scanlens.pipeline.context import add_context, neighbors, plain
 from scanlens.pipeline.context.batch import Batch, ContextCase, batches, seen_and_said
 from scanlens.pipeline.context.native import Native
 from scanlens.pipeline.context.neighbors import read_neighbors
@@ -370,3 +370,34 @@ def test_a_new_image_is_compared_without_the_training_images(finished: Run, tmp_
     assert "doe_jane" not in json.dumps(found)
     run.neighbors_file.unlink()
     assert not (predict(run.folder, [new], num_mapped=1) / "context.json").exists()
+
+
+def test_of_many_training_images_whole_patients_are_drawn_and_counted(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbors, "MOST_IMAGES", 20)
+    run = changed(finished, tmp_path)
+    (run.explanations / "similar_train-99999.png").write_bytes(b"of before")
+    found = written(run)["similar"]
+    assert (found["num_searched"], found["num_searched_units"]) == (18, 6)
+    assert found["num_training"] == len(run.indices("train")) > 20
+    assert found["num_reference_units"] <= found["num_reference"] <= 20
+    stored = read_neighbors(run.neighbors_file, class_names=run.facts["class_names"])
+    assert stored is not None
+    patients = {run.split_rows[index]["patient"] for index in stored.index_N.tolist()}
+    assert len(patients) == 6
+    assert sum(run.split_rows[index]["patient"] in patients for index in run.indices("train")) == 18
+    assert not (run.explanations / "similar_train-99999.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("callbacks.show_similar=sometimes", "callbacks.show_similar must be"),
+        ("+data.may_be_shared=perhaps", "data.may_be_shared must be true or false"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_read(setting: str, words: str, tmp_path: Path) -> None:
+    done = train(*SMALL, setting, "run_id=x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr

@@ -91,6 +91,8 @@ def add_context(run: Run, network: Network, data: ScanData) -> None:
     try:
         if not (run.explanations / "cases.json").is_file():
             return
+        for old in (*run.explanations.glob("similar_*.png"), run.explanations / FILE, run.neighbors_file):
+            old.unlink(missing_ok=True)  # of a judgement that was broken off
         device = next(network.parameters()).device
         if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
             network.to("cuda")

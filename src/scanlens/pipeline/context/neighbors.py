@@ -54,6 +54,7 @@ class Neighbors:
         features_ND: standardized by `scale`.
         scale: of the features.
         reference_M: distance of each validation image to its nearest training image of another unit.
+        num_reference_units: patients or groups that these validation images are of.
         num_training: training images of the run, searched or not.
     """
 
@@ -66,6 +67,7 @@ class Neighbors:
     features_ND: NDArray[np.float16]
     scale: Scale
     reference_M: Floats
+    num_reference_units: int
     num_training: int
 
 
@@ -108,6 +110,7 @@ def look_for_neighbors(run: Run, network: Network, data: ScanData) -> Neighbors:
         scaled_ND,
         scale,
         reference_M,
+        len(np.unique(unit_N[judges])) if len(reference_M) else 0,
         len(train),
     )
 
@@ -131,13 +134,15 @@ def _through(network: Network, cached: CachedImages, indices: Ints) -> tuple[NDA
 _ARRAYS = (
     "index_N", "target_N", "unit_N", "probabilities_NK", "has_text_N", "looks_NL", "features_ND", "reference_M",
 )  # fmt: skip
+_COUNTS = ("num_reference_units", "num_training")
 
 
 def write_neighbors(path: Path, one: Neighbors) -> None:
-    """Write `neighbors.npz`; equal numbers give equal bytes. Numbers of units are counted anew, in order of appearance."""
+    """Write `neighbors.npz`; equal numbers give equal bytes. Units are numbered anew, from 0."""
     arrays: dict[str, Any] = {name: getattr(one, name) for name in _ARRAYS}
     arrays["unit_N"] = np.unique(one.unit_N, return_inverse=True)[1]
-    arrays |= {"mean_D": one.scale.mean_D, "spread_D": one.scale.spread_D, "num_training": np.array(one.num_training)}
+    arrays |= {"mean_D": one.scale.mean_D, "spread_D": one.scale.spread_D}
+    arrays |= {name: np.array(getattr(one, name)) for name in _COUNTS}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays, version=np.array(_VERSION), looks=np.array(LOOKS))
     write_bytes(path, buffer.getvalue())
@@ -168,7 +173,9 @@ def _opened(stored: dict[str, NDArray[Any]], *, num_classes: int) -> Neighbors:
     if int(stored["version"]) != _VERSION or tuple(stored["looks"].tolist()) != LOOKS:
         raise ValueError("it was written by another version")
     scale = Scale(stored["mean_D"], stored["spread_D"])
-    one = Neighbors(scale=scale, num_training=int(stored["num_training"]), **{name: stored[name] for name in _ARRAYS})
+    counts: dict[str, Any] = {name: int(stored[name]) for name in _COUNTS}
+    arrays: dict[str, Any] = {name: stored[name] for name in _ARRAYS}
+    one = Neighbors(scale=scale, **counts, **arrays)
     num = len(one.index_N)
     shapes = {
         "target_N": (num,), "unit_N": (num,), "has_text_N": (num,), "probabilities_NK": (num, num_classes),

@@ -95,6 +95,7 @@ class Similar:
             "num_searched_units": len(np.unique(known.unit_N)),
             "num_training": known.num_training,
             "num_reference": len(reference),
+            "num_reference_units": known.num_reference_units,
             "close_percentile": CLOSE,
             "close_distance": float(np.percentile(reference, CLOSE)) if len(reference) else None,
             "pictures": {"are_shown": shown.are_allowed, "reason": shown.reason},
