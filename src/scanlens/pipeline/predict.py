@@ -37,7 +37,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
     `predictions.csv` has a row for each picture and each slice, with a probability per class, what the choices of the run
     say of it (`calls`), or the reason why it cannot be read, and whether the network was trained on it; `slices.csv`
     how much each slice of a volume decides; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation patients. Volumes are read,
-    and all is preprocessed, as in training. If nothing can be read, that is an error.
+    and all is preprocessed, as in training. `context.json` tells of images with a map what they are like (`context`). If nothing can be read, that is an error.
 
     Args:
         run_dir: folder of a finished run.
