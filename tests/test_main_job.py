@@ -36,6 +36,7 @@ def test_the_run_folder_holds_what_the_contract_lists(finished: tuple[Run, str])
         "weights.safetensors", "metrics.csv", "predictions/val.csv", "predictions/test.csv", "evaluation.json",
         "explanations/cases.json", "explanations/filters.png", "explanations/feature_maps.png", "report/index.html",
         "report/checklist.csv", "report/checklist.md", "report/methods.txt", "results.csv", "results.tex", "missed/cases.json",
+        "fingerprint.npz", "neighbors.npz", "explanations/context.json",
     ]  # fmt: skip
     assert [name for name in expected if not (run.folder / name).is_file()] == []
     assert list((run.folder / "logs").rglob("events.out.tfevents.*"))

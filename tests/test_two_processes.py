@@ -32,6 +32,7 @@ def test_there_is_one_folder_and_one_report(runs: tuple[Run, Run]) -> None:
     _, two = runs
     assert sorted(p.name for p in two.folder.parent.iterdir() if not p.name.startswith(".")) == ["one", "two"]
     assert two.report_file.is_file()
+    assert len(list(two.folder.rglob("context.json"))) == len(list(two.folder.rglob("neighbors.npz"))) == 1
     assert len(list(two.folder.rglob("index.html"))) == 1
 
 
@@ -59,6 +60,8 @@ def test_evaluation_of_the_same_weights_agrees_to_the_last_digit(runs: tuple[Run
     done = run_command(["-c", f"{again}; judge(Run(Path({str(two.folder)!r})))"], cwd=two.folder)
     assert done.returncode == 0, done.stderr
     assert (one.predictions / "test.csv").read_bytes() == (two.predictions / "test.csv").read_bytes()
+    for name in ("neighbors.npz", "explanations/context.json"):
+        assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
 
 
 STANDING = ["data.num_patients=45", "split.fractions=[0.6,0.2,0.2]", "loader.batch_size=17", "explain=none"]

@@ -56,6 +56,10 @@ class Run:
         return self.folder / "fingerprint.npz"
 
     @property
+    def neighbors_file(self) -> Path:
+        return self.folder / "neighbors.npz"
+
+    @property
     def external(self) -> Path:
         return self.folder / "external"
 

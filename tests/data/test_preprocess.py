@@ -167,3 +167,25 @@ def test_a_spacing_that_is_square_or_absurd_changes_nothing(spacing_mm: tuple[fl
     plan = Preprocess(size=16, channels=1, intensity="range")
     plain, spaced = (plan(RawImage(image, "gray", (0.0, 255.0), spacing)) for spacing in (None, spacing_mm))
     np.testing.assert_array_equal(plain, spaced)
+
+
+@pytest.mark.parametrize(
+    ("shape_hw", "spacing_mm", "keeps_aspect", "place", "pixel_mm"),
+    [
+        ((200, 100), (0.5, 0.5), True, (50, 25, 0, 12), (2.0, 2.0)),
+        ((100, 200), (1.0, 0.5), True, (50, 50, 0, 0), (2.0, 2.0)),
+        ((100, 100), (2.0, 1.0), True, (50, 25, 0, 12), (4.0, 4.0)),
+        ((200, 100), (0.5, 0.5), False, (50, 50, 0, 0), (2.0, 1.0)),
+    ],
+)
+def test_a_pixel_of_the_result_has_its_size_in_millimeters(
+    shape_hw: tuple[int, int],
+    spacing_mm: tuple[float, float],
+    keeps_aspect: bool,
+    place: tuple[int, int, int, int],
+    pixel_mm: tuple[float, float],
+) -> None:
+    """Padding takes no part: 200 rows of half a millimeter are 100 mm, drawn on 50 rows."""
+    preprocess = Preprocess(size=50, channels=1, keeps_aspect=keeps_aspect)
+    assert preprocess.place_of(shape_hw, spacing_mm=spacing_mm) == place
+    assert preprocess.pixel_mm(shape_hw, spacing_mm) == pytest.approx(pixel_mm)

@@ -40,6 +40,7 @@ def write_slice(path: Path, *, person: int, place: int) -> Path:
     one.StudyInstanceUID, one.SeriesInstanceUID, one.InstanceNumber = "1.2.3", f"1.2.3.{person}", place
     one.Rows, one.Columns, one.SamplesPerPixel, one.PhotometricInterpretation = SIDE, SIDE, 1, "MONOCHROME2"
     one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+    one.PixelSpacing = [0.75, 0.5]
     one.PixelData = pixels.tobytes()
     one.save_as(path, enforce_file_format=True)
     return path

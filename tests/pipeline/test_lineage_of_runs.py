@@ -49,6 +49,19 @@ def test_nothing_that_a_run_leaves_tells_who_the_people_are(folder: Path) -> Non
     assert len({row["patient"] for row in read_csv(Run(folder / "outputs" / "first").split_file)}) == 16
 
 
+def test_headers_give_modality_and_scale_to_the_context_of_cases(folder: Path) -> None:
+    """32 rows of 0.75 mm are 24 mm, 32 columns of 0.5 mm 16 mm, which are 21 of 32 columns of the square."""
+    text = (folder / "outputs" / "second" / "explanations" / "context.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    assert found["similar"]["pictures"]["are_shown"] is False
+    assert len(found["cases"]) == 2
+    for case in found["cases"]:
+        native = case["native"]
+        assert (native["modality"], native["spacing_mm"], native["is_assumed_square"]) == ("MR", [0.75, 0.5], False)
+        assert native["place_hwyx"] == [32, 21, 0, 5]
+        assert native["network_pixel_mm"] == pytest.approx([0.75, 16 / 21], rel=1e-5)
+
+
 def test_the_second_run_remembers_both_and_its_page_says_so(folder: Path) -> None:
     lineage = read_lineage(folder / "outputs" / "second" / "lineage.json")
     assert [(one.run, one.train.num_patients) for one in lineage.generations] == [("second", 12), ("first", 12)]

@@ -102,8 +102,13 @@ def explain_cases(
     cases: Sequence[str],
     targets: Sequence[int] | None,
     read: ReadImage,
+    *,
+    against: Sequence[int] | None = None,
 ) -> list[CaseMap]:
-    """Maps of the images at `indices`, for the class numbers in `targets` (None where there are no classes)."""
+    """Maps of the images at `indices`, for the class numbers in `targets` (None where there are no classes).
+
+    With `against`, each class is set against one other class; without, against all others together.
+    """
     device = next(model.parameters()).device
     maps: list[CaseMap] = []
     for start in range(0, len(indices), BATCH):
@@ -111,7 +116,8 @@ def explain_cases(
         images = [read(index) for index in indices[chosen]]
         x_BCHW = torch.stack([image for image, _ in images]).to(device)
         target_B = None if targets is None else torch.tensor(list(targets[chosen]), device=device)
-        explanation = explainer.explain(model, x_BCHW, target_B)
+        against_B = None if against is None else torch.tensor(list(against[chosen]), device=device)
+        explanation = explainer.explain(model, x_BCHW, target_B, against_B)
         names = cases[chosen]
         maps += [
             _case_map(explainer.name, names[i], explanation, i, *images[i], is_two_sided=explainer.is_two_sided)

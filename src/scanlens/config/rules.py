@@ -112,6 +112,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
     yield from _verdict(config)
     yield from _patient_top_k(config)
     yield from _class_names(config)
+    yield from _may_be_shared(config)
     yield from _balance(config)
     yield from _monitor(config)
     yield from _partners(config, choices)
@@ -212,6 +213,13 @@ def _class_names(config: Values) -> Iterator[Mistake]:
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
             yield "data.class_names", f"data.class_names names {', '.join(map(repr, twice))} more than once"
+
+
+def _may_be_shared(config: Values) -> Iterator[Mistake]:
+    """No argument of any source: a fact about its images, see `RESERVED_KEYS`."""
+    stated = _at(config, "data.may_be_shared")
+    if not (stated is None or isinstance(stated, bool) or (isinstance(stated, str) and "${" in stated)):
+        yield "data.may_be_shared", f"data.may_be_shared must be true or false, got {stated!r}"
 
 
 def _balance(config: Values) -> Iterator[Mistake]:

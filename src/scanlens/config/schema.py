@@ -127,6 +127,8 @@ class CallbacksSchema:
     num_explained_train_cases: int
     num_explained_cases: int
     register_maps: bool
+    show_similar: bool | Literal["auto"]
+    anomaly_run: str | None
     bootstrap_resamples: int
     patient_rule: Literal["auto", "mean", "max", "top_k"]
     patient_top_k: list[int | float]
@@ -160,7 +162,7 @@ SCHEMAS = {
 COMPLETE_OPTIONS = {"trainer": "auto", "callbacks": "default", "logger": "default"}
 
 # Keys of a node that are facts about it, not arguments of its class.
-RESERVED_KEYS = frozenset({"_target_", "partners", "monitors", "default_monitor"})
+RESERVED_KEYS = frozenset({"_target_", "partners", "monitors", "default_monitor", "may_be_shared"})
 
 # Arguments that the code passes when it builds the part, so YAML must not; a class is named where others of its part
 # take the same argument from YAML.

@@ -262,8 +262,22 @@ def _decoded(
         raise ImageError(f"expected a mask of the image's size {raw.pixels.shape[:2]}, got {mask_HW.shape}")
     mask = None if mask_HW is None else preprocess.mask(mask_HW, spacing_mm=raw.spacing_mm)
     stored = np.rint(values * FULL_SCALE).astype(np.uint16)
+    thumb_HW, facts_F = noted(raw, record.path)
+    return _Decoded(stored, mask, thumb_HW, facts_F, pixel_hash(raw))
+
+
+def noted(raw: RawImage, path: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Thumbnail (48, 48) and facts (F,) of an image, as they lie beside the decoded ones.
+
+    Args:
+        raw: as its source reads it.
+        path: of its file; "" for none.
+
+    Raises:
+        ImageError: if most of its pixels are no numbers.
+    """
     seen = replace(raw, pixels=filled(raw.pixels.astype(np.float32))) if raw.pixels.dtype.kind == "f" else raw
-    return _Decoded(stored, mask, thumbnails([seen])[0], image_facts(seen, record.path), pixel_hash(raw))
+    return thumbnails([seen])[0], image_facts(seen, path)
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:

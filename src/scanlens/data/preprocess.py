@@ -95,6 +95,27 @@ class Preprocess:
             placed = cover >= cover.max()
         return placed.astype(np.uint8)
 
+    def place_of(
+        self, shape_hw: tuple[int, int], *, spacing_mm: tuple[float, float] | None = None
+    ) -> tuple[int, int, int, int]:
+        """Rows, columns, first row and first column that an image takes of the square; the rest is padding.
+
+        Args:
+            shape_hw: rows and columns of the image before.
+            spacing_mm: of its pixels.
+        """
+        return _inner(shape_hw, self._known_size(), self._stretch(spacing_mm))
+
+    def pixel_mm(self, shape_hw: tuple[int, int], spacing_mm: tuple[float, float]) -> tuple[float, float]:
+        """Height and width in millimeters of a pixel of the result, for an image of so many rows and columns.
+
+        Args:
+            shape_hw: rows and columns of the image before.
+            spacing_mm: (row, column) distance of its pixel centers, above 0.
+        """
+        rows, columns, _, _ = self.place_of(shape_hw, spacing_mm=spacing_mm)
+        return shape_hw[0] * spacing_mm[0] / rows, shape_hw[1] * spacing_mm[1] / columns
+
     def placed_back(
         self, map_SS: NDArray[np.float32], *, shape_hw: tuple[int, int], spacing_mm: tuple[float, float] | None = None
     ) -> NDArray[np.float32]:
@@ -105,7 +126,7 @@ class Preprocess:
             shape_hw: rows and columns of the image before.
             spacing_mm: of its pixels.
         """
-        new_h, new_w, top, left = _inner(shape_hw, self._known_size(), self._stretch(spacing_mm))
+        new_h, new_w, top, left = self.place_of(shape_hw, spacing_mm=spacing_mm)
         inner = map_SS[top : top + new_h, left : left + new_w]
         is_known = np.isfinite(inner)
         weight_HW = _enlarged(is_known.astype(np.float32), shape_hw)

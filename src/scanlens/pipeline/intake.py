@@ -44,6 +44,7 @@ class NewImage:
         slice: place in the volume.
         path: of a NIfTI volume; None for everything else.
         given: which of the paths it came from, to tell volumes of one name apart; -1 for known patients.
+        modality: as a DICOM header states it; "" if unknown.
     """
 
     file: str
@@ -53,6 +54,7 @@ class NewImage:
     slice: int | None = None
     given: int = -1
     path: Path | None = None
+    modality: str = ""
 
     @property
     def unit(self) -> tuple[int, str] | None:
@@ -184,7 +186,8 @@ class Intake:
 
     def _of_series(self, one: Slice, read: Callable[[], RawImage], given: int) -> NewImage:
         place = one.place if one.is_readable else None
-        return NewImage(one.name, read, one.patient or one.volume, one.volume, place, -1 if one.patient else given)
+        given = -1 if one.patient else given
+        return NewImage(one.name, read, one.patient or one.volume, one.volume, place, given, modality=one.modality)
 
 
 def _colored(read: Callable[[], RawImage], color: Color) -> RawImage:

@@ -26,6 +26,7 @@ from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
 from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
 from scanlens.pipeline.case_calls import write_case_calls
+from scanlens.pipeline.context import add_context
 from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
@@ -60,6 +61,7 @@ def judge(run: Run) -> None:
     write_case_calls(run)
     if run.facts["task"] == "classification":
         write_fingerprint(run, network, data)
+        add_context(run, network, data)
     _make_worse(run, network, data)
 
 

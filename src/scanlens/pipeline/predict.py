@@ -16,6 +16,7 @@ from scanlens.files import write_csv
 from scanlens.models.base import Network
 from scanlens.pipeline.calls import IMAGE_COLUMNS, PATIENT_COLUMNS, Call, Calls, read_calls
 from scanlens.pipeline.calls_summary import call_words, summary
+from scanlens.pipeline.context.new_cases import add_new_context
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
@@ -36,7 +37,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
     `predictions.csv` has a row for each picture and each slice, with a probability per class, what the choices of the run
     say of it (`calls`), or the reason why it cannot be read, and whether the network was trained on it; `slices.csv`
     how much each slice of a volume decides; `patients.csv` one for each patient or volume of nobody known, by the rule that the run chose on its validation patients. Volumes are read,
-    and all is preprocessed, as in training. If nothing can be read, that is an error.
+    and all is preprocessed, as in training. `context.json` tells of images with a map what they are like (`context`). If nothing can be read, that is an error.
 
     Args:
         run_dir: folder of a finished run.
@@ -68,7 +69,9 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
     folder = timed_folder(run.folder / "new")
     intake.notes += mark_seen(run, judged)
     _write_tables(folder, calls, judged, images, called)
-    _write_maps(run, network, preprocess, _mapped(judged, patients, num_mapped), folder)
+    mapped = _mapped(judged, patients, num_mapped)
+    _write_maps(run, network, preprocess, mapped, folder)
+    add_new_context(run, network, preprocess, mapped, folder)
     volumes = new_volumes(judged, plan.choice.rule, positive=plan.positive)
     write_slices(volumes, run.facts["class_names"], folder, draws=num_mapped > 0)
     for explainer in explainers_of(run, network)[:1] if overlay and num_mapped else []:
