@@ -26,7 +26,7 @@ _RECORD: dict[str, Any] = {
     "schema": "scanlens.case", "schema_version": 1, "notice": "Not for diagnosis.", "case": "test-00025",
     "image": {
         "pseudonym": "5333e1c04155", "pixels_sha256": None, "modality": None, "native_size_px": None, "spacing_mm": None,
-        "network_size_px": [64.0, 64.0], "mm_per_px": None, "is_phantom": False,
+        "network_size_px": [64.0, 64.0], "mm_per_px": None, "is_spacing_assumed_square": None, "is_phantom": False,
     },
     "quality": {"status": "good", "reasons": [], "checks": [], "anomaly": None},
     "answer": {
@@ -51,7 +51,7 @@ _RECORD: dict[str, Any] = {
     },
     "maps": [_MAP],
     "runner_up_map": {"class": "glioma", "reason": "the map against the runner-up was not made"},
-    "similar": {"same": [], "other": [], "num_searched": None, "reason": "similar training cases were not looked for"},
+    "similar": {"same": [], "other": [], "num_searched": None, "num_compared": None, "reason": "similar training cases were not looked for"},
     "lesion_share": 0.03,
     "shortcuts": {"convicted": [], "reason": None},
     "model": {

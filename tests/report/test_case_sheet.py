@@ -58,13 +58,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
     )
     native = {
-        "size_px": [512, 512],
+        "size_hw": [512, 512],
         "spacing_mm": [0.5, 0.5],
-        "mm_per_px": [2.5, 2.5],
-        "pixels_sha256": "ab" * 6,
+        "network_pixel_mm": [2.5, 2.5],
+        "pixel_hash": "ab" * 6,
         "modality": "MR",
     }
-    write_json(path / "explanations" / "context.json", {"schema_version": 1, "cases": {second: {"native": native}}})
+    write_json(
+        path / "explanations" / "context.json", {"schema_version": 1, "cases": [{"case": second, "native": native}]}
+    )
     return path
 
 

@@ -38,6 +38,7 @@ def against_runner_up(sources: Sources, case: str, mm_per_px: list[float] | None
         "class": found.get("class"),
         "probability": finite(found.get("probability")),
         "log_odds": finite(found.get("log_odds")),
+        "scale": finite(sources.method(str(found.get("method") or "")).get("scale")),
         "npz": found.get("npz"),
         "measured": measured(arrays, share=outlined_share(sources), mm_per_px=mm_per_px),
         "reason": None,

@@ -9,6 +9,7 @@ from typing import Any
 import scanlens
 from scanlens.report.case_sheet.sources import Sources
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.words import without_paths
 
 SHOWN_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "monai", "grad-cam")
 _DIGITS = 12
@@ -21,12 +22,13 @@ def image(sources: Sources, case: str) -> dict[str, Any]:
     sides = [finite(one) for one in size] if isinstance(size, list) else [finite(size)] * 2
     return {
         "pseudonym": sources.call(case).get("pseudonym"),
-        "pixels_sha256": native.get("pixels_sha256"),
+        "pixels_sha256": native.get("pixel_hash"),
         "modality": native.get("modality"),
-        "native_size_px": pair(native.get("size_px")),
+        "native_size_px": pair(native.get("size_hw")),
         "spacing_mm": pair(native.get("spacing_mm")),
         "network_size_px": sides if None not in sides else None,
-        "mm_per_px": pair(native.get("mm_per_px")),
+        "mm_per_px": pair(native.get("network_pixel_mm")),
+        "is_spacing_assumed_square": native.get("is_assumed_square"),
         "is_phantom": bool(sources.run.facts.get("is_phantom")),
     }
 
@@ -56,7 +58,7 @@ def tested_on(run: RunFolder) -> dict[str, Any]:
     """What the network was trained and tested on, so far as the run knows."""
     facts = run.facts
     return {
-        "source": facts.get("source_about"),
+        "source": None if facts.get("source_about") is None else without_paths(facts["source_about"]),
         "class_names": run.class_names,
         "num_images": {name: finite(one) for name, one in mapping(facts.get("num_images")).items()},
         "num_patients": {name: finite(one) for name, one in mapping(facts.get("num_patients")).items()},
@@ -64,7 +66,7 @@ def tested_on(run: RunFolder) -> dict[str, Any]:
         "train_counts": {name: finite(one) for name, one in mapping(mapping(facts.get("counts")).get("train")).items()},
         "is_external": bool(run.evaluation.get("external")),
         "subgroups": sorted(mapping(run.evaluation.get("subgroups"))),
-        "warnings": [str(one) for one in sequence(facts.get("warnings"))],
+        "warnings": [without_paths(one) for one in sequence(facts.get("warnings"))],
     }
 
 

@@ -88,14 +88,10 @@ def _quality(sources: Sources, case: str, one: dict[str, Any]) -> dict[str, Any]
     """Checks of the image against training images; where these were not made, what the test of the map found."""
     found = mapping(sources.beside(case).get("quality"))
     if found:
-        checks = [
-            {name: mapping(each).get(name) for name in ("name", "value", "low", "high", "is_inside", "percentile")}
-            for each in sequence(found.get("checks"))
-        ]
         return {
             "status": found.get("status"),
             "reasons": [str(each) for each in sequence(found.get("reasons"))],
-            "checks": checks,
+            "checks": [_check(sources, mapping(each)) for each in sequence(found.get("checks"))],
             "anomaly": mapping(found.get("anomaly")) or None,
         }
     first = mapping(next(iter(sequence(one.get("maps"))), None))
@@ -104,16 +100,35 @@ def _quality(sources: Sources, case: str, one: dict[str, Any]) -> dict[str, Any]
     return {"status": tested.get("status"), "reasons": reasons, "checks": [], "anomaly": None}
 
 
+def _check(sources: Sources, one: dict[str, Any]) -> dict[str, Any]:
+    about = mapping(mapping(sources.about("quality").get("names")).get(str(one.get("name"))))
+    return {
+        "name": str(about.get("title") or one.get("name")),
+        "unit": str(about.get("unit") or ""),
+        "value": finite(one.get("value")),
+        "low": finite(one.get("low")),
+        "high": finite(one.get("high")),
+        "is_inside": one.get("is_inside"),
+        "percentile": finite(one.get("percentile")),
+    }
+
+
 def _similar(sources: Sources, case: str) -> dict[str, Any]:
     found = mapping(sources.beside(case).get("similar"))
     if not found:
-        return {"same": [], "other": [], "num_searched": None, "reason": "similar training cases were not looked for"}
+        reason = sources.about("similar").get("reason") or "similar training cases were not looked for"
+        return {"same": [], "other": [], "num_searched": None, "num_compared": None, "reason": reason}
     return {
         "same": [_neighbor(mapping(one)) for one in sequence(found.get("same"))],
         "other": [_neighbor(mapping(one)) for one in sequence(found.get("other"))],
-        "num_searched": finite(found.get("num_searched")),
-        "reason": found.get("reason"),
+        "num_searched": finite(sources.about("similar").get("num_searched")),
+        "num_compared": finite(sources.about("similar").get("num_reference_units")),
+        "reason": _joined([found.get("same_reason"), found.get("other_reason")]),
     }
+
+
+def _joined(reasons: list[object]) -> str | None:
+    return "; ".join(str(one) for one in reasons if one) or None
 
 
 def _neighbor(one: dict[str, Any]) -> dict[str, Any]:

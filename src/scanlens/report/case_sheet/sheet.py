@@ -131,7 +131,8 @@ def _check(one: dict[str, Any]) -> dict[str, str]:
     inside = {True: "usual", False: "unusual"}.get(one["is_inside"], NOT_ASSESSED)
     low, high = finite(one["low"]), finite(one["high"])
     usual = NOT_ASSESSED if low is None or high is None else f"{significant(low)} to {significant(high)}"
-    return {"name": str(one["name"]), "value": significant(one["value"]), "usual": usual, "said": inside}
+    unit = f" ({one['unit']})" if one["unit"] else ""
+    return {"name": f"{one['name']}{unit}", "value": significant(one["value"]), "usual": usual, "said": inside}
 
 
 def _neighbors(folder: Path, record: Record) -> list[dict[str, Any]]:
@@ -157,7 +158,6 @@ def _neighbors(folder: Path, record: Record) -> list[dict[str, Any]]:
 def _identity(record: Record) -> list[tuple[str, str]]:
     """Names and values for the last lines of the sheet."""
     image, model = record["image"], record["model"]
-    spacing = image["spacing_mm"]
     packages = ", ".join(f"{name} {version}" for name, version in sorted(model["packages"].items()))
     code = (
         f"{str(model['commit'])[:12]}{' with local changes' if model['has_local_changes'] else ''}"
@@ -169,7 +169,7 @@ def _identity(record: Record) -> list[tuple[str, str]]:
         ("Picture", f"SHA-256 {image['pixels_sha256']}" if image["pixels_sha256"] else None),
         ("Modality", image["modality"]),
         ("Size", _size(image["native_size_px"])),
-        ("Pixel", f"{significant(spacing[0])} × {significant(spacing[1])} mm" if spacing else None),
+        ("Pixel", _spacing(image)),
         ("As the network got it", _size(image["network_size_px"])),
         ("Sides", None),
         (
@@ -183,6 +183,15 @@ def _identity(record: Record) -> list[tuple[str, str]]:
         ("Software", f"scanlens {model['written_by']}, {packages}"),
     ]
     return [(name, NOT_ASSESSED if value is None else str(value)) for name, value in rows]
+
+
+def _spacing(image: dict[str, Any]) -> str | None:
+    spacing = image["spacing_mm"]
+    if not spacing:
+        return None
+    return f"{significant(spacing[0])} × {significant(spacing[1])} mm" + (
+        " (taken as square)" if image["is_spacing_assumed_square"] else ""
+    )
 
 
 def _size(sides: list[float] | None) -> str | None:

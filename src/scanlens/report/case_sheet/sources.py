@@ -34,7 +34,12 @@ class Sources:
 
     def beside(self, case: str) -> dict[str, Any]:
         """What stands beside a case; empty if nothing."""
-        return mapping(mapping(self.context.get("cases")).get(case))
+        listed = [mapping(one) for one in sequence(self.context.get("cases"))]
+        return next((one for one in listed if one.get("case") == case), {})
+
+    def about(self, part: str) -> dict[str, Any]:
+        """What context.json says of a part of all cases; empty if nothing."""
+        return mapping(self.context.get(part))
 
     def method(self, name: str) -> dict[str, Any]:
         """What cases.json says of a method; empty if it is not listed."""

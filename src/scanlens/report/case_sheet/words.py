@@ -228,9 +228,15 @@ def similar_sentence(record: Record) -> str:
         return f"Similar training cases: {NOT_ASSESSED}{_because(found['reason'])}."
     close = [one for one in (*found["same"], *found["other"]) if one["is_close"]]
     searched = "" if found["num_searched"] is None else f" among {whole(found['num_searched'])} training images"
+    compared = found["num_compared"]
+    known = "" if compared is None else f" ({counted(compared, 'patient')})"
     if not close:
-        return f"No close case{searched}: the nearest are farther away than those of 95 % of validation images."
-    return f"Nearest{searched} by what the network sees; it was trained on them, so its answers to them prove nothing."
+        return f"No close case{searched}: the nearest are farther away than those of 95 % of validation images{known}."
+    missing = f" Missing: {without_paths(found['reason'])}." if found["reason"] else ""
+    return (
+        f"Nearest{searched} by what the network sees; it was trained on them, so its answers to them prove nothing. Percentiles are among "
+        f"distances of validation images{known}.{missing}"
+    )
 
 
 def known_limits(record: Record) -> list[str]:
