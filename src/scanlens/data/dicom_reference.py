@@ -1,0 +1,287 @@
+"""What new DICOM objects may know of the image they refer to: named elements of its header, rebuilt one by one.
+
+Nothing is copied as a whole. Numbers are read as numbers, codes only in the signs of a code, UIDs only as UIDs. Who the image is of
+stays out unless it is asked for: the patient is a pseudonym and every UID another one, always the same under one key.
+
+References:
+    DICOM PS3.15 E.1.1 (de-identifier) and table E.1-1 (basic profile); PS3.5 B.2 (UIDs made of UUIDs); PS3.3 C.7.6 (image).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
+
+from scanlens.data.dicom_files import (
+    IMAGE,
+    MAX_BYTES,
+    first_value,
+    functional_group,
+    item,
+    numbers,
+    opened,
+    parsing,
+    read_header,
+    text,
+    whole,
+)  # fmt: skip
+from scanlens.data.dicom_pixels import check_size, spacing_of
+from scanlens.data.image_io import MAX_PIXELS
+from scanlens.data.pseudonyms import Pseudonyms
+from scanlens.errors import ImageError
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_KEPT_TEXT = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName", "StudyDescription",
+)  # fmt: skip
+_EMPTY = (
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_BURNT_IN = ("BurnedInAnnotation", "ImageType", "Modality")
+_OTHER = ("FrameOfReferenceUID", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression")
+_WHOLE = (
+    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
+_DECIMAL = {
+    "ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2, "SliceThickness": 1, "SpacingBetweenSlices": 1,
+    "WindowCenter": 1, "WindowWidth": 1, "RescaleSlope": 1, "RescaleIntercept": 1,
+}  # fmt: skip
+_PHOTOMETRIC = re.compile(r"MONOCHROME[12]|RGB|PALETTE COLOR|YBR_[A-Z0-9_]{2,12}")
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_LUTS = ("VOILUTSequence", "ModalityLUTSequence")
+_MODALITIES_WITH_TEXT = ("US", "IVUS", "SC", "OT", "XC", "ES")
+_CLASSES_WITH_TEXT = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """One image that new objects refer to.
+
+    Args:
+        header: patient, study, series and instance as the new objects may say them, sizes, place in space and window of this
+            frame, as if it were a file of its own; no pixels.
+        frame: number of the frame, from 1; None for a file of one.
+        spacing_mm: (row, column) distance of pixel centers; None if unknown.
+        burnt_in: why there may be text in the pixels; "" where nothing says so.
+        keeps_identity: whether the header says who the image is of, and has its true UIDs.
+    """
+
+    header: Dataset
+    frame: int | None
+    spacing_mm: tuple[float, float] | None
+    burnt_in: str
+    keeps_identity: bool
+
+
+def read_reference(
+    path: str | Path,
+    frame: int,
+    *,
+    pseudonyms: Pseudonyms,
+    keeps_identity: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Reference:
+    """What may be known of one frame of a file.
+
+    Args:
+        path: a DICOM file, also one in gzip.
+        frame: from 0.
+        pseudonyms: of patients and UIDs.
+        keeps_identity: keep patient, study and UIDs as they are.
+        max_pixels: refuse larger images.
+        max_bytes: refuse larger files.
+
+    Raises:
+        ImageError: the file cannot be read, or says too little for anything to refer to it.
+    """
+    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, *_BURNT_IN, *_OTHER)
+    with opened(Path(path), max_bytes=max_bytes) as file:
+        source = read_header(file, keywords=keywords, max_bytes=max_bytes)
+        with parsing():
+            num_frames = check_size(source, file.num_bytes, max_pixels)
+            if not 0 <= frame < num_frames:
+                raise ImageError(f"frame {frame + 1} was asked for, and the file has {num_frames}")
+            header = _image(source, frame, pseudonyms, keeps_identity)
+            _identify(header, source, pseudonyms, keeps_identity)
+            return Reference(
+                header,
+                frame + 1 if num_frames > 1 else None,
+                spacing_of(source, frame),
+                burnt_in(source),
+                keeps_identity,
+            )
+
+
+def burnt_in(header: Dataset) -> str:
+    """Why text may be burnt into the pixels, in words; "" where nothing speaks for it (PS3.3 C.7.6.1, BurnedInAnnotation)."""
+    said = text(header, "BurnedInAnnotation").upper()
+    if said in ("YES", "NO"):
+        return "BurnedInAnnotation is YES" if said == "YES" else ""
+    types = first_value(header, "ImageType")
+    kinds = (
+        [str(one).upper() for one in types]
+        if hasattr(types, "__iter__") and not isinstance(types, str)
+        else [str(types)]
+    )
+    if "SECONDARY" in kinds or any("SCREEN" in one for one in kinds):
+        return "BurnedInAnnotation is missing, and ImageType tells of a secondary image or a screen"
+    if text(header, "Modality") in _MODALITIES_WITH_TEXT or text(header, "SOPClassUID").startswith(_CLASSES_WITH_TEXT):
+        return "BurnedInAnnotation is missing, and images of this modality often carry text"
+    return ""
+
+
+def _identify(header: Dataset, source: Dataset, pseudonyms: Pseudonyms, keeps_identity: bool) -> None:
+    """Patient, study and instance; values without the elements of a study are told, not made up."""
+    missing = [name for name in ("SOPClassUID", *_UIDS) if not text(source, name)]
+    if missing:
+        raise ImageError(f"the header has no {', '.join(missing)}, so that nothing can refer to the image")
+    header.SOPClassUID = _known_class(text(source, "SOPClassUID"))
+    header.SpecificCharacterSet = "ISO_IR 192"
+    if not keeps_identity:
+        patient = f"{text(source, 'IssuerOfPatientID')}\0{text(source, 'PatientID')}"
+        known = text(source, "PatientID")
+        header.PatientID = (
+            pseudonyms.of(patient) if known else pseudonyms.of(f"study\0{text(source, 'StudyInstanceUID')}")
+        )
+        header.PatientName = header.PatientID
+        for name in _EMPTY:
+            setattr(header, name, "")
+        for name in _UIDS:
+            setattr(header, name, pseudonyms.uid(text(source, name)))
+        return
+    for name in _EMPTY:
+        setattr(header, name, "")
+    for name in _KEPT_TEXT:
+        if value := _clean(text(source, name)):
+            setattr(header, name, value)
+    for name in ("PatientName", "PatientID"):
+        header.setdefault(name, "")
+    for name in _UIDS:
+        setattr(header, name, _checked_uid(text(source, name), name))
+
+
+def _image(source: Dataset, frame: int, pseudonyms: Pseudonyms, keeps_identity: bool) -> Dataset:
+    """Sizes, pixels, window and place, without anything that is text."""
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
+    _numbers_into(header, source)
+    _place_into(header, source, frame)
+    header.NumberOfFrames = 1
+    photometric = text(source, "PhotometricInterpretation")
+    header.PhotometricInterpretation = photometric if _PHOTOMETRIC.fullmatch(photometric) else "MONOCHROME2"
+    modality = text(source, "Modality")
+    header.Modality = modality if modality in _MODALITIES else "OT"
+    _window_of_frame_into(header, source, frame)
+    if text(source, "VOILUTFunction") in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        header.VOILUTFunction = text(source, "VOILUTFunction")
+    if text(source, "LossyImageCompression") == "01":
+        header.LossyImageCompression = "01"
+    if space := text(source, "FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = _uid_of(space, "FrameOfReferenceUID", pseudonyms, keeps_identity)
+    for name in _LUTS:
+        if (table := _table(item(source, name), is_modality=name == "ModalityLUTSequence")) is not None:
+            setattr(header, name, [table])
+    return header
+
+
+def _numbers_into(header: Dataset, source: Dataset) -> None:
+    for name in _WHOLE:
+        if (value := whole(source, name)) is not None:
+            setattr(header, name, value)
+    for name, count in _DECIMAL.items():
+        if (found := numbers(source, name, count=count)) is not None:
+            setattr(header, name, [_short(one) for one in found] if count > 1 else _short(found[0]))
+
+
+def _window_of_frame_into(header: Dataset, source: Dataset, frame: int) -> None:
+    """Rescale and window of the frame itself come first (PS3.3 C.7.6.16.2.9 and C.7.6.16.2.10)."""
+    for group, names in (
+        ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept")),
+        ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth")),
+    ):
+        values = [numbers(functional_group(source, frame, group), name, count=1) for name in names]
+        for name, value in zip(names, values, strict=True):
+            if value is not None and None not in values:
+                setattr(header, name, _short(value[0]))
+
+
+def _place_into(header: Dataset, source: Dataset, frame: int) -> None:
+    """Place, orientation and spacing of the frame, both as a file of one frame says them and as one of many does."""
+    shared, own = Dataset(), Dataset()
+    for group, names in _GROUPS.items():
+        kept = Dataset()
+        for name in names:
+            values = numbers(functional_group(source, frame, group), name, count=_DECIMAL[name])
+            if values is not None:
+                setattr(header, name, [_short(one) for one in values] if len(values) > 1 else _short(values[0]))
+            if name in header:
+                setattr(kept, name, header[name].value)
+        if len(kept):
+            setattr(own if group == "PlanePositionSequence" else shared, group, [kept])
+    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], [own]
+
+
+_GROUPS = {
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+}
+
+
+def _table(source: Dataset, *, is_modality: bool) -> Dataset | None:
+    """A lookup table without its explanation; None where there is none."""
+    descriptor, data = numbers(source, "LUTDescriptor", count=3), first_value(source, "LUTData")
+    if descriptor is None or data is None:
+        return None
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [int(one) % 2**16 for one in descriptor])
+    is_bytes = isinstance(data, bytes)
+    table.add_new("LUTData", "OW" if is_bytes else "US", data if is_bytes else [int(one) for one in data])
+    if is_modality:
+        table.ModalityLUTType = "US"  # unspecified
+    return table
+
+
+def _short(value: float) -> Any:
+    """A decimal string has at most 16 characters (PS3.5 6.2)."""
+    return float(f"{value:.9g}")
+
+
+def _clean(value: str) -> str:
+    return "".join(one for one in value if one.isprintable() and one != "\\")[:64]
+
+
+_MODALITIES = (
+    "CR", "CT", "DX", "ES", "GM", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC",
+)  # fmt: skip
+
+
+def _known_class(value: str) -> UID:
+    found = UID(value)
+    if not found.startswith("1.2.840.10008.5.1.4.1.1.") or found.name == value:
+        raise ImageError("the header names a class of image (SOPClassUID) that DICOM does not have")
+    return found
+
+
+def _checked_uid(value: str, name: str) -> UID:
+    if not _UID.fullmatch(value) or len(value) > 64:
+        raise ImageError(f"{name} is no UID, so that nothing can refer to the image")
+    return UID(value)
+
+
+def _uid_of(value: str, name: str, pseudonyms: Pseudonyms, keeps_identity: bool) -> UID:
+    return _checked_uid(value, name) if keeps_identity else UID(pseudonyms.uid(value))
