@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
@@ -21,48 +21,40 @@ from scanlens.data.dicom_files import (
     IMAGE,
     MAX_BYTES,
     first_value,
-    functional_group,
     item,
     numbers,
     opened,
     parsing,
     read_header,
     text,
-    whole,
 )  # fmt: skip
+from scanlens.data.dicom_numbers import numbers_into
 from scanlens.data.dicom_pixels import check_size, spacing_of
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.errors import ImageError
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-_KEPT_TEXT = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName", "StudyDescription",
-)  # fmt: skip
-_EMPTY = (
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
+_LONG, _SHORT = re.compile(r"[^\\\x00-\x1f\x7f]{1,64}"), re.compile(r"[^\\\x00-\x1f\x7f]{1,16}")
+_DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_KEPT_TEXT = {
+    "PatientName": _LONG, "PatientID": _LONG, "IssuerOfPatientID": _LONG, "PatientBirthDate": _DATE,
+    "PatientSex": re.compile("[MFO]"), "StudyDate": _DATE, "StudyTime": _TIME, "StudyID": _SHORT, "AccessionNumber": _SHORT,
+    "ReferringPhysicianName": _LONG, "StudyDescription": _LONG,
+}  # fmt: skip
+_REQUIRED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
+             "ReferringPhysicianName")  # fmt: skip
 _BURNT_IN = ("BurnedInAnnotation", "ImageType", "Modality")
 _OTHER = ("FrameOfReferenceUID", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression")
-_WHOLE = (
-    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-)  # fmt: skip
-_DECIMAL = {
-    "ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2, "SliceThickness": 1, "SpacingBetweenSlices": 1,
-    "WindowCenter": 1, "WindowWidth": 1, "RescaleSlope": 1, "RescaleIntercept": 1,
-}  # fmt: skip
 _PHOTOMETRIC = re.compile(r"MONOCHROME[12]|RGB|PALETTE COLOR|YBR_[A-Z0-9_]{2,12}")
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _LUTS = ("VOILUTSequence", "ModalityLUTSequence")
-_MODALITIES_WITH_TEXT = ("US", "IVUS", "SC", "OT", "XC", "ES")
-_CLASSES_WITH_TEXT = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")
+_MODALITIES = (
+    "CR", "CT", "DX", "ES", "GM", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC",
+)  # fmt: skip
+_MODALITIES_WITH_TEXT = ("US", "IVUS", "SC")
+_CLASSES_WITH_TEXT = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.[367](\..*)?")  # ultrasound, secondary capture
+_MOST_ENTRIES = 2**16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,15 +122,10 @@ def burnt_in(header: Dataset) -> str:
     said = text(header, "BurnedInAnnotation").upper()
     if said in ("YES", "NO"):
         return "BurnedInAnnotation is YES" if said == "YES" else ""
-    types = first_value(header, "ImageType")
-    kinds = (
-        [str(one).upper() for one in types]
-        if hasattr(types, "__iter__") and not isinstance(types, str)
-        else [str(types)]
-    )
-    if "SECONDARY" in kinds or any("SCREEN" in one for one in kinds):
+    types = text(header, "ImageType").upper()  # several as a list in print
+    if "SECONDARY" in types or "SCREEN" in types:
         return "BurnedInAnnotation is missing, and ImageType tells of a secondary image or a screen"
-    if text(header, "Modality") in _MODALITIES_WITH_TEXT or text(header, "SOPClassUID").startswith(_CLASSES_WITH_TEXT):
+    if text(header, "Modality") in _MODALITIES_WITH_TEXT or _CLASSES_WITH_TEXT.fullmatch(text(header, "SOPClassUID")):
         return "BurnedInAnnotation is missing, and images of this modality often carry text"
     return ""
 
@@ -150,27 +137,19 @@ def _identify(header: Dataset, source: Dataset, pseudonyms: Pseudonyms, keeps_id
         raise ImageError(f"the header has no {', '.join(missing)}, so that nothing can refer to the image")
     header.SOPClassUID = _known_class(text(source, "SOPClassUID"))
     header.SpecificCharacterSet = "ISO_IR 192"
-    if not keeps_identity:
-        patient = f"{text(source, 'IssuerOfPatientID')}\0{text(source, 'PatientID')}"
-        known = text(source, "PatientID")
-        header.PatientID = (
-            pseudonyms.of(patient) if known else pseudonyms.of(f"study\0{text(source, 'StudyInstanceUID')}")
-        )
-        header.PatientName = header.PatientID
-        for name in _EMPTY:
-            setattr(header, name, "")
-        for name in _UIDS:
-            setattr(header, name, pseudonyms.uid(text(source, name)))
-        return
-    for name in _EMPTY:
+    for name in _REQUIRED:
         setattr(header, name, "")
-    for name in _KEPT_TEXT:
-        if value := _clean(text(source, name)):
-            setattr(header, name, value)
-    for name in ("PatientName", "PatientID"):
-        header.setdefault(name, "")
+    if keeps_identity:
+        for name, form in _KEPT_TEXT.items():
+            value = text(source, name)
+            if form.fullmatch(value) and (form is not _DATE or _is_day(value)):
+                setattr(header, name, value)
+    else:
+        study, known = text(source, "StudyInstanceUID"), text(source, "PatientID")
+        patient = f"{text(source, 'IssuerOfPatientID')}\0{known}" if known else f"study\0{study}"
+        header.PatientID = header.PatientName = pseudonyms.of(patient)
     for name in _UIDS:
-        setattr(header, name, _checked_uid(text(source, name), name))
+        setattr(header, name, _uid_of(text(source, name), name, pseudonyms, keeps_identity))
 
 
 def _image(source: Dataset, frame: int, pseudonyms: Pseudonyms, keeps_identity: bool) -> Dataset:
@@ -178,14 +157,11 @@ def _image(source: Dataset, frame: int, pseudonyms: Pseudonyms, keeps_identity: 
     header = Dataset()
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
-    _numbers_into(header, source)
-    _place_into(header, source, frame)
-    header.NumberOfFrames = 1
+    numbers_into(header, source, frame)
     photometric = text(source, "PhotometricInterpretation")
     header.PhotometricInterpretation = photometric if _PHOTOMETRIC.fullmatch(photometric) else "MONOCHROME2"
     modality = text(source, "Modality")
     header.Modality = modality if modality in _MODALITIES else "OT"
-    _window_of_frame_into(header, source, frame)
     if text(source, "VOILUTFunction") in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         header.VOILUTFunction = text(source, "VOILUTFunction")
     if text(source, "LossyImageCompression") == "01":
@@ -198,76 +174,28 @@ def _image(source: Dataset, frame: int, pseudonyms: Pseudonyms, keeps_identity: 
     return header
 
 
-def _numbers_into(header: Dataset, source: Dataset) -> None:
-    for name in _WHOLE:
-        if (value := whole(source, name)) is not None:
-            setattr(header, name, value)
-    for name, count in _DECIMAL.items():
-        if (found := numbers(source, name, count=count)) is not None:
-            setattr(header, name, [_short(one) for one in found] if count > 1 else _short(found[0]))
-
-
-def _window_of_frame_into(header: Dataset, source: Dataset, frame: int) -> None:
-    """Rescale and window of the frame itself come first (PS3.3 C.7.6.16.2.9 and C.7.6.16.2.10)."""
-    for group, names in (
-        ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept")),
-        ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth")),
-    ):
-        values = [numbers(functional_group(source, frame, group), name, count=1) for name in names]
-        for name, value in zip(names, values, strict=True):
-            if value is not None and None not in values:
-                setattr(header, name, _short(value[0]))
-
-
-def _place_into(header: Dataset, source: Dataset, frame: int) -> None:
-    """Place, orientation and spacing of the frame, both as a file of one frame says them and as one of many does."""
-    shared, own = Dataset(), Dataset()
-    for group, names in _GROUPS.items():
-        kept = Dataset()
-        for name in names:
-            values = numbers(functional_group(source, frame, group), name, count=_DECIMAL[name])
-            if values is not None:
-                setattr(header, name, [_short(one) for one in values] if len(values) > 1 else _short(values[0]))
-            if name in header:
-                setattr(kept, name, header[name].value)
-        if len(kept):
-            setattr(own if group == "PlanePositionSequence" else shared, group, [kept])
-    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], [own]
-
-
-_GROUPS = {
-    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
-    "PlanePositionSequence": ("ImagePositionPatient",),
-    "PlaneOrientationSequence": ("ImageOrientationPatient",),
-}
-
-
 def _table(source: Dataset, *, is_modality: bool) -> Dataset | None:
     """A lookup table without its explanation; None where there is none."""
     descriptor, data = numbers(source, "LUTDescriptor", count=3), first_value(source, "LUTData")
     if descriptor is None or data is None:
         return None
+    is_bytes = isinstance(data, bytes)
+    if len(data) > (2 if is_bytes else 1) * _MOST_ENTRIES:
+        return None
     table = Dataset()
     table.add_new("LUTDescriptor", "US", [int(one) % 2**16 for one in descriptor])
-    is_bytes = isinstance(data, bytes)
     table.add_new("LUTData", "OW" if is_bytes else "US", data if is_bytes else [int(one) for one in data])
     if is_modality:
         table.ModalityLUTType = "US"  # unspecified
     return table
 
 
-def _short(value: float) -> Any:
-    """A decimal string has at most 16 characters (PS3.5 6.2)."""
-    return float(f"{value:.9g}")
-
-
-def _clean(value: str) -> str:
-    return "".join(one for one in value if one.isprintable() and one != "\\")[:64]
-
-
-_MODALITIES = (
-    "CR", "CT", "DX", "ES", "GM", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC",
-)  # fmt: skip
+def _is_day(value: str) -> bool:
+    try:
+        datetime.strptime(value, "%Y%m%d")
+    except ValueError:
+        return False
+    return True
 
 
 def _known_class(value: str) -> UID:
@@ -277,11 +205,9 @@ def _known_class(value: str) -> UID:
     return found
 
 
-def _checked_uid(value: str, name: str) -> UID:
+def _uid_of(value: str, name: str, pseudonyms: Pseudonyms, keeps_identity: bool) -> UID:
+    if not keeps_identity:
+        return UID(pseudonyms.uid(value))
     if not _UID.fullmatch(value) or len(value) > 64:
         raise ImageError(f"{name} is no UID, so that nothing can refer to the image")
     return UID(value)
-
-
-def _uid_of(value: str, name: str, pseudonyms: Pseudonyms, keeps_identity: bool) -> UID:
-    return _checked_uid(value, name) if keeps_identity else UID(pseudonyms.uid(value))

@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scanlens.errors import ConfigError
-from scanlens.report.dicom.case import ExplainedCase, Kind
+from scanlens.report.dicom.case import ExplainedCase, Kind, NotMade
+from scanlens.report.dicom.picture import plain
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from scanlens.report.dicom.instance import Issue
 
+# What highdicom has against a header, such as a place in space that is there and makes no sense.
+_REFUSALS = (ValueError, AttributeError, TypeError, LookupError, RuntimeError, ArithmeticError)
 _BUILDERS: dict[Kind, str] = {
     "sc": "secondary_capture",
     "sr": "structured_report",
@@ -61,5 +64,9 @@ def build_object(kind: Kind, case: ExplainedCase, issue: Issue) -> Dataset:
     require_highdicom()
     name = _BUILDERS[kind]
     with _quiet():
-        made: Dataset = getattr(importlib.import_module(f"scanlens.report.dicom.{name}"), name)(case, issue)
+        builder = getattr(importlib.import_module(f"scanlens.report.dicom.{name}"), name)
+        try:
+            made: Dataset = builder(case, issue)
+        except _REFUSALS as error:
+            raise NotMade(f"it cannot be made of this image ({plain(str(error), 150)})") from error
     return made

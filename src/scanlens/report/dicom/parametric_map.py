@@ -10,7 +10,7 @@ from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import ExplainedCase
 from scanlens.report.dicom.instance import MANUFACTURER, Issue, finished, identity
 from scanlens.report.dicom.picture import plain
-from scanlens.report.dicom.segmentation import REFUSALS, check_place, unusable
+from scanlens.report.dicom.segmentation import check_place
 
 UNCOVERED = np.float32(-1e30)  # FloatPixelPaddingValue: where the network cannot look
 
@@ -38,19 +38,16 @@ def parametric_map(case: ExplainedCase, issue: Issue) -> Dataset:
     window = highdicom.VOILUTTransformation(
         window_center=0.0, window_width=float(f"{2 * scale:.6g}"), voi_lut_function="LINEAR_EXACT"
     )
-    try:
-        made = highdicom.pm.ParametricMap(
-            source_images=[case.header],
-            pixel_array=np.where(np.isfinite(values_HW), values_HW, UNCOVERED).astype(np.float32)[None],
-            contains_recognizable_visual_features=False,
-            real_world_value_mappings=[mapping],
-            voi_lut_transformations=[window],
-            content_label="EVIDENCE",
-            content_description="Research only, not for diagnosis",
-            content_creator_name=MANUFACTURER,
-            **identity(case, "pmap", issue),
-        )
-    except REFUSALS as error:
-        raise unusable(error) from error
+    made = highdicom.pm.ParametricMap(
+        source_images=[case.header],
+        pixel_array=np.where(np.isfinite(values_HW), values_HW, UNCOVERED).astype(np.float32)[None],
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        voi_lut_transformations=[window],
+        content_label="EVIDENCE",
+        content_description="Research only, not for diagnosis",
+        content_creator_name=MANUFACTURER,
+        **identity(case, "pmap", issue),
+    )
     made.FloatPixelPaddingValue = made.FloatPixelPaddingRangeLimit = float(UNCOVERED)
     return finished(made, case, issue)

@@ -9,10 +9,8 @@ from pydicom.dataset import Dataset
 from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import REGION, ExplainedCase, NotMade
 from scanlens.report.dicom.instance import MANUFACTURER, Issue, algorithm_sequence, finished, identity
-from scanlens.report.dicom.picture import plain
 
 _PLACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
-REFUSALS = (ValueError, AttributeError, TypeError, LookupError, RuntimeError, ArithmeticError)
 
 
 def segmentation(case: ExplainedCase, issue: Issue) -> Dataset:
@@ -33,19 +31,16 @@ def segmentation(case: ExplainedCase, issue: Issue) -> Dataset:
         tracking_id=f"{case.name} segment",
         tracking_uid=issue.uid(f"{issue.seed}\0tracking\0{case.name}\0segment"),
     )
-    try:
-        made = highdicom.seg.Segmentation(
-            source_images=[case.header],
-            pixel_array=evidence.region_HW.astype(np.uint8)[None],
-            segmentation_type="BINARY",
-            segment_descriptions=[segment],
-            content_label="EVIDENCE",
-            content_description="Research only, not for diagnosis",
-            content_creator_name=MANUFACTURER,
-            **identity(case, "seg", issue),
-        )
-    except REFUSALS as error:
-        raise unusable(error) from error
+    made = highdicom.seg.Segmentation(
+        source_images=[case.header],
+        pixel_array=evidence.region_HW.astype(np.uint8)[None],
+        segmentation_type="BINARY",
+        segment_descriptions=[segment],
+        content_label="EVIDENCE",
+        content_description="Research only, not for diagnosis",
+        content_creator_name=MANUFACTURER,
+        **identity(case, "seg", issue),
+    )
     return finished(made, case, issue)
 
 
@@ -58,8 +53,3 @@ def check_place(case: ExplainedCase) -> None:
     missing = [name for name in _PLACE if name not in case.header]
     if missing:
         raise NotMade(f"the image does not say how it lies in space (no {', '.join(missing)})")
-
-
-def unusable(error: Exception) -> NotMade:
-    """What highdicom has against a header, such as a place in space that is there and makes no sense."""
-    return NotMade(f"it cannot be made of this image ({plain(str(error), 150)})")
