@@ -182,7 +182,13 @@ class StoredCases:
     @cached_property
     def _called(self) -> Mapping[str, tuple[Call, str]]:
         """Of each test image, or of its patient where the threshold is one of patients."""
-        judged = [_judged(row, self._calls.names) for row in read_csv(self.run.predictions / "test.csv")]
+        path = self.run.predictions / "test.csv"
+        try:
+            judged = [_judged(row, self._calls.names) for row in read_csv(path)]
+        except (OSError, KeyError, ValueError) as error:
+            raise RunError(
+                f"{path} is not what a run writes ({type(error).__name__}). Restore it from a copy."
+            ) from error
         of_images = self._calls.of_images(judged)
         found = {case: (call, "image") for case, call in of_images.items()}
         if not self._calls.is_of_patients:

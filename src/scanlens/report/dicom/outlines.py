@@ -14,13 +14,14 @@ from skimage.measure import approximate_polygon, find_contours
 
 MAX_OUTLINES = 16
 MAX_POINTS = 2000
+_MOST_RAW_POINTS = 4000
 _TOLERANCE = 0.1  # pixels
 
 
 def outlines_of(
     cover_HW: NDArray[np.floating], *, level: float = 0.5, most: int = MAX_OUTLINES
 ) -> tuple[tuple[NDArray[np.float64], ...], int]:
-    """Lines around what is above a level, the longest first, and how many more there would be.
+    """Lines around what is above a level, the largest first, and how many more there would be.
 
     Args:
         cover_HW: such as the share of a pixel that a region covers; NaN counts as 0.
@@ -32,10 +33,9 @@ def outlines_of(
     """
     height, width = cover_HW.shape
     padded = np.pad(np.nan_to_num(np.asarray(cover_HW, dtype=np.float64)), 1)
-    lines = [_line(one, height, width) for one in find_contours(padded, level)]
-    lines = [one for one in lines if len(one) >= 4]
-    lines.sort(key=lambda one: -abs(area_of(one)))
-    return tuple(lines[:most]), max(0, len(lines) - most)
+    found = sorted(find_contours(padded, level), key=lambda one: -area_of(one))
+    lines = [_line(one, height, width) for one in found[:most]]
+    return tuple(one for one in lines if len(one) >= 4), max(0, len(found) - most)
 
 
 def area_of(line_N2: NDArray[np.float64]) -> float:
@@ -45,10 +45,12 @@ def area_of(line_N2: NDArray[np.float64]) -> float:
 
 
 def _line(points_N2: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    tolerance, fewer = _TOLERANCE, approximate_polygon(points_N2, _TOLERANCE)
+    step = -(-len(points_N2) // _MOST_RAW_POINTS)  # simplifying takes time as the square of the number
+    thinned = np.concatenate([points_N2[:-1:step], points_N2[-1:]])
+    tolerance, fewer = _TOLERANCE, approximate_polygon(thinned, _TOLERANCE)
     while len(fewer) > MAX_POINTS:
-        tolerance *= 2
-        fewer = approximate_polygon(points_N2, tolerance)
-    xy_N2 = fewer[:, ::-1] - 1 + 0.5  # without the padding; from centers to corners
-    xy_N2 = np.clip(xy_N2, 0, (width, height))
-    return xy_N2 if len(xy_N2) and (xy_N2[0] == xy_N2[-1]).all() else np.concatenate([xy_N2, xy_N2[:1]])
+        tolerance *= 4
+        fewer = approximate_polygon(fewer, tolerance)
+    xy_N2 = np.clip(fewer[:, ::-1] - 1 + 0.5, 0, (width, height))  # without the padding; from centers to corners
+    is_closed = len(xy_N2) > 0 and bool((xy_N2[0] == xy_N2[-1]).all())
+    return xy_N2 if is_closed else np.concatenate([xy_N2, xy_N2[:1]])

@@ -66,10 +66,11 @@ def call_in_words(answer: Answer) -> str:
 
 
 def plain(words: str, most: int) -> str:
-    """Printable text without line breaks and backslashes, which separate values in DICOM, and of bounded length."""
+    """Printable text without line breaks and backslashes, which separate values in DICOM, of at most so many bytes."""
     kept = "".join(one if one.isprintable() and one != "\\" else " " for one in words)
     short = " ".join(kept.split())
-    return short if len(short) <= most else short[: most - 3].rstrip() + "..."
+    encoded = short.encode()
+    return short if len(encoded) <= most else encoded[: most - 3].decode("utf-8", "ignore").rstrip() + "..."
 
 
 def _panel_size(shape_hw: tuple[int, int], spacing_mm: tuple[float, float] | None) -> tuple[int, int]:
