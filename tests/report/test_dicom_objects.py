@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from fakes.dicom_cases import ANSWER, COLUMNS, HAS_DCIODVFY, PIXELS, ROWS, explained, faults, issue, stored, withheld
 from fakes.dicom_scans import ENHANCED_MR, SECRET_WORDS
+from scanlens.data.dicom_pixels import read_frame
+from scanlens.data.dicom_reference import read_reference
 from scanlens.data.pseudonyms import VARIABLE, Pseudonyms
 from scanlens.errors import ConfigError
 from scanlens.report.dicom.case import KINDS, NOTICE, Kind, NotMade
@@ -311,6 +315,28 @@ def test_the_frame_of_a_file_of_many_is_named(tmp_path: Path, kind: Kind) -> Non
     frames = [int(one.value) for one in made.iterall() if one.keyword == "ReferencedFrameNumber"]
     assert frames
     assert set(frames) == {2}
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_a_compressed_source_is_no_different(tmp_path: Path, syntax: str) -> None:
+    plain = explained(tmp_path)
+    compressed = pydicom.dcmread(tmp_path / "source.dcm")
+    compressed.compress(syntax, generate_instance_uid=False)
+    compressed.save_as(tmp_path / "compressed.dcm")
+    reference = read_reference(tmp_path / "compressed.dcm", 0, pseudonyms=Pseudonyms())
+    np.testing.assert_array_equal(read_frame(tmp_path / "compressed.dcm").pixels, PIXELS)
+    for kind in KINDS:
+        same = stored(build_object(kind, replace(plain, header=reference.header), issue()))[0]
+        assert same == stored(build_object(kind, plain, issue()))[0]
+
+
+def test_side_and_missing_verdict_are_said_as_they_are(tmp_path: Path) -> None:
+    case = explained(tmp_path, Laterality="L")
+    assert built("pr", tmp_path, Laterality="L").Laterality == "L"
+    untested = replace(case, map_facts=replace(case.map_facts, level="", p_value=None, quality="", faults=()))
+    report = stored(build_object("sr", untested, issue()))[1]
+    assert code_of(report, "Verdict on the heat map") == code_of(report, "Quality of the input image") == "not assessed"
+    assert items(report, "Image Region"), "a map that was not tested is drawn, and said to be untested"
 
 
 @pytest.mark.skipif(not HAS_DCIODVFY, reason="dciodvfy (dicom3tools) is not installed")

@@ -45,7 +45,14 @@ _KEPT_TEXT = {
 _REQUIRED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
              "ReferringPhysicianName")  # fmt: skip
 _BURNT_IN = ("BurnedInAnnotation", "ImageType", "Modality")
-_OTHER = ("FrameOfReferenceUID", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression")
+_OTHER = (
+    "FrameOfReferenceUID",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "LossyImageCompression",
+    "Laterality",
+    "ImageLaterality",
+)
 _PHOTOMETRIC = re.compile(r"MONOCHROME[12]|RGB|PALETTE COLOR|YBR_[A-Z0-9_]{2,12}")
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _LUTS = ("VOILUTSequence", "ModalityLUTSequence")
@@ -67,14 +74,12 @@ class Reference:
         frame: number of the frame, from 1; None for a file of one.
         spacing_mm: (row, column) distance of pixel centers; None if unknown.
         burnt_in: why there may be text in the pixels; "" where nothing says so.
-        keeps_identity: whether the header says who the image is of, and has its true UIDs.
     """
 
     header: Dataset
     frame: int | None
     spacing_mm: tuple[float, float] | None
     burnt_in: str
-    keeps_identity: bool
 
 
 def read_reference(
@@ -108,13 +113,8 @@ def read_reference(
                 raise ImageError(f"frame {frame + 1} was asked for, and the file has {num_frames}")
             header = _image(source, frame, pseudonyms, keeps_identity)
             _identify(header, source, pseudonyms, keeps_identity)
-            return Reference(
-                header,
-                frame + 1 if num_frames > 1 else None,
-                spacing_of(source, frame),
-                burnt_in(source),
-                keeps_identity,
-            )
+            number = frame + 1 if num_frames > 1 else None
+            return Reference(header, number, spacing_of(source, frame), burnt_in(source))
 
 
 def burnt_in(header: Dataset) -> str:
@@ -166,6 +166,8 @@ def _image(source: Dataset, frame: int, pseudonyms: Pseudonyms, keeps_identity: 
         header.VOILUTFunction = text(source, "VOILUTFunction")
     if text(source, "LossyImageCompression") == "01":
         header.LossyImageCompression = "01"
+    if (side := text(source, "Laterality") or text(source, "ImageLaterality")) in ("L", "R"):
+        header.Laterality = side
     if space := text(source, "FrameOfReferenceUID"):
         header.FrameOfReferenceUID = _uid_of(space, "FrameOfReferenceUID", pseudonyms, keeps_identity)
     for name in _LUTS:

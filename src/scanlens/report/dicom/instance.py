@@ -74,7 +74,7 @@ def finished(made: Dataset, case: ExplainedCase, issue: Issue) -> Dataset:
     made.pop("ContributingEquipmentSequence", None)
     made.CodingSchemeIdentificationSequence = [_own_scheme()]
     if made.Modality in ("OT", "PR"):
-        made.Laterality = ""  # of one image, of which it is not known
+        made.Laterality = case.header.get("Laterality", "")  # of a paired part of the body, where it is known
     if case.frame is not None:
         _refer_to_frame(made, str(case.header.SOPInstanceUID), case.frame)
     _settle(made, issue)
