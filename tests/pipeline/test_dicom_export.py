@@ -20,11 +20,13 @@ from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.preprocess import Preprocess
 from scanlens.data.pseudonyms import VARIABLE
 from scanlens.errors import ConfigError, ImageError, RunError
-from scanlens.pipeline.dicom.command import export_dicom
+from scanlens.explain.verdict.regions import top_region
+from scanlens.pipeline.dicom.command import export_dicom, seed_of_tested_region
 from scanlens.pipeline.dicom.request import Request, request_of
 from scanlens.pipeline.dicom.sources import check_unchanged, displayed, evidence_on, text_in_pixels
-from scanlens.pipeline.dicom.stored import StoredMap
+from scanlens.pipeline.dicom.stored import StoredCases, StoredMap
 from scanlens.report.dicom.case import KINDS, USUAL, NotMade
+from scanlens.report.pictures import region_png
 
 pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 KEY = {VARIABLE: "a secret of many characters"}
@@ -260,6 +262,19 @@ def test_a_run_on_dicom_files_ends_in_objects_that_name_nobody(trained: Path, tm
         calls = [one for one in _items(report) if one.ConceptNameCodeSequence[0].CodeValue == "call"]
         assert len(calls) == 1, "the threshold is of patients, and the patient was called"
         assert report.PatientID in {row.split(",")[2] for row in (run / "split.csv").read_text().splitlines()}
+
+
+@pytest.mark.slow
+def test_what_is_outlined_is_the_region_that_the_verdict_tested(trained: Path, tmp_path: Path) -> None:
+    cases = StoredCases(trained)
+    for name, entry in cases.entries.items():
+        stored = cases.stored_map(name)
+        region = top_region(
+            stored.map_SS, stored.covered_SS, share=cases.share, seed=seed_of_tested_region(cases.run, name)
+        )
+        region_png(stored.scan, region, tmp_path / "again.png")
+        picture = trained / "explanations" / str(entry["maps"][0]["verdict"]["region"])
+        assert picture.read_bytes() == (tmp_path / "again.png").read_bytes()
 
 
 def _items(one: Any) -> list[Any]:

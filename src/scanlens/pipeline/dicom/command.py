@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from dataclasses import replace
 from datetime import datetime
@@ -15,11 +14,13 @@ from scanlens.files import write_bytes
 from scanlens.pipeline import only_writer
 from scanlens.pipeline.dicom.request import Request
 from scanlens.pipeline.dicom.sources import Sources, check_unchanged, displayed, evidence_on, text_in_pixels
-from scanlens.pipeline.dicom.stored import StoredCases
-from scanlens.report.dicom.case import ExplainedCase, NotMade
+from scanlens.pipeline.dicom.stored import StoredCases, StoredMap
+from scanlens.report.dicom.case import Evidence, ExplainedCase, MapFacts, NotMade
 from scanlens.report.dicom.instance import Issue
-from scanlens.report.dicom.objects import build_object, require_highdicom
+from scanlens.report.dicom.objects import object_bytes, require_highdicom
+from scanlens.runs import Run
 from scanlens.seeds import derived_seed
+from scanlens.types import RawImage
 
 log = logging.getLogger(__name__)
 
@@ -75,17 +76,25 @@ def _written(
     for kind in request.kinds:
         path = folder / f"{name}_{kind}.dcm"
         try:
-            made = build_object(kind, case, issue)
+            content = object_bytes(kind, case, issue)
         except NotMade as error:
             path.unlink(missing_ok=True)  # of a former time, when it could be made
             log.warning("%s: no %s: %s", name, kind, error)
             continue
-        buffer = io.BytesIO()
-        made.save_as(buffer, enforce_file_format=True)
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, content)
         log.info("%s", path)
         written.append(path)
     return written
+
+
+def seed_of_tested_region(run: Run, name: str) -> int:
+    """By which `case_verdicts` broke ties among pixels of a case, so that the region outlined is the one that was tested."""
+    return derived_seed(derived_seed(int(run.config["seed"]), _index(name)), 0)
+
+
+def _index(name: str) -> int:
+    """Of the image in split.csv."""
+    return int(name.rpartition("-")[2])
 
 
 def _case(
@@ -96,19 +105,13 @@ def _case(
     Raises:
         ImageError: something of it cannot be had, and what.
     """
-    index = int(name.rpartition("-")[2])
+    index = _index(name)
     stored, preprocess = cases.stored_map(name), Preprocess(**cases.facts["preprocess"])
     raw, reference = sources.find(index)
     check_unchanged(raw, stored, preprocess)
     if not request.allows_text and (why := text_in_pixels(raw, reference)):
         raise ImageError(f"text may be burnt into its pixels ({why}). Look at it, then say burnt_in_text=allow")
-    facts, evidence = cases.map_facts(name), None
-    if not facts.hidden:
-        tested = derived_seed(derived_seed(int(cases.run.config["seed"]), index), 0)
-        try:
-            evidence = evidence_on(raw, stored, preprocess, share=cases.share, seed=tested)
-        except NotMade as error:
-            facts = replace(facts, hidden=str(error))
+    facts, evidence = _evidence(name, cases, raw, stored, preprocess)
     case = ExplainedCase(
         name=name,
         number=index + 1,
@@ -121,10 +124,34 @@ def _case(
         algorithm=cases.algorithm,
         evidence=evidence,
     )
+    return case, _issue(name, cases, sources, stored, request, created)
+
+
+def _evidence(
+    name: str, cases: StoredCases, raw: RawImage, stored: StoredMap, preprocess: Preprocess
+) -> tuple[MapFacts, Evidence | None]:
+    """What is said of the map, and what may be drawn of it."""
+    facts = cases.map_facts(name)
+    if facts.hidden:
+        return facts, None
+    try:
+        seed = seed_of_tested_region(cases.run, name)
+        return facts, evidence_on(raw, stored, preprocess, share=cases.share, seed=seed)
+    except NotMade as error:
+        return replace(facts, hidden=str(error)), None
+
+
+def _issue(
+    name: str,
+    cases: StoredCases,
+    sources: Sources,
+    stored: StoredMap,
+    request: Request,
+    created: datetime | None,
+) -> Issue:
     told = (cases.algorithm.version, cases.algorithm.serial, str(created), str(request.keeps_identity))
     series = hashlib.sha256("\0".join(told).encode()).hexdigest()
     seed = hashlib.sha256("\0".join((series, cases.seed(name), stored.digest)).encode()).hexdigest()
-    issue = Issue(
+    return Issue(
         uid=sources.pseudonyms.uid, series_seed=series, seed=seed, is_identified=request.keeps_identity, created=created
     )
-    return case, issue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -40,20 +41,6 @@ def require_highdicom() -> None:
         raise ConfigError(["scanlens dicom needs highdicom: pip install 'scanlens[dicom]'"])
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """highdicom and pydicom grumble about headers that others wrote, and quote them."""
-    logger = logging.getLogger("highdicom")
-    former = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(former)
-
-
 def build_object(kind: Kind, case: ExplainedCase, issue: Issue) -> Dataset:
     """One object, ready to be saved.
 
@@ -63,10 +50,43 @@ def build_object(kind: Kind, case: ExplainedCase, issue: Issue) -> Dataset:
     """
     require_highdicom()
     name = _BUILDERS[kind]
-    with _quiet():
-        builder = getattr(importlib.import_module(f"scanlens.report.dicom.{name}"), name)
-        try:
-            made: Dataset = builder(case, issue)
-        except _REFUSALS as error:
-            raise NotMade(f"it cannot be made of this image ({plain(str(error), 150)})") from error
+    with _quiet(), _refusing():
+        made: Dataset = getattr(importlib.import_module(f"scanlens.report.dicom.{name}"), name)(case, issue)
     return made
+
+
+def object_bytes(kind: Kind, case: ExplainedCase, issue: Issue) -> bytes:
+    """One object as a file.
+
+    Raises:
+        NotMade: it cannot be made of this case, and why.
+        ConfigError: highdicom is not installed.
+    """
+    made, buffer = build_object(kind, case, issue), io.BytesIO()
+    with _quiet(), _refusing():
+        made.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except _REFUSALS as error:
+        raise NotMade(f"it cannot be made of this image ({plain(str(error), 150)})") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """highdicom and pydicom grumble about headers that others wrote, and quote them."""
+    loggers = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
+    former = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for one, level in zip(loggers, former, strict=True):
+            one.setLevel(level)
