@@ -19,7 +19,7 @@ from scanlens.data.dicom_pixels import read_frame
 from scanlens.data.dicom_reference import read_reference
 from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.report.dicom.case import Algorithm, Answer, Evidence, ExplainedCase, MapFacts
-from scanlens.report.dicom.instance import Issue
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.outlines import outlines_of
 
 ROWS, COLUMNS = slice(10, 20), slice(30, 45)  # of the region

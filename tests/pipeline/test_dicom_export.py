@@ -184,6 +184,13 @@ def test_a_run_on_something_else_is_refused(tmp_path: Path) -> None:
         export_dicom(Request(run=run, cases=("test-99999",)))
 
 
+def test_without_highdicom_the_command_names_the_extra(tmp_path: Path) -> None:
+    script = "import sys; sys.modules['highdicom'] = None; from scanlens.cli import main; main(['dicom', 'run=r'])"
+    done = run_command(["-c", script], cwd=tmp_path, env=KEY)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "pip install 'scanlens[dicom]'" in done.stderr
+
+
 def write_set(root: Path) -> Path:
     """24 people with three slices of 60 x 40 each; every second is ill, and has a bright lesion."""
     rows = ["patient,label"]

@@ -16,7 +16,7 @@ from scanlens.pipeline.dicom.request import Request
 from scanlens.pipeline.dicom.sources import Sources, check_unchanged, displayed, evidence_on, text_in_pixels
 from scanlens.pipeline.dicom.stored import StoredCases, StoredMap
 from scanlens.report.dicom.case import Evidence, ExplainedCase, MapFacts, NotMade
-from scanlens.report.dicom.instance import Issue
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.objects import object_bytes, require_highdicom
 from scanlens.runs import Run
 from scanlens.seeds import derived_seed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,31 +11,13 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import TITLES, ExplainedCase, Kind
+from scanlens.report.dicom.issue import Issue
 
 MANUFACTURER = "scanlens"
 DEIDENTIFICATION = "Allow-list, keyed hashes, no dates (PS3.15 basic profile)"
 NO_DATE, NO_TIME = "19000101", "000000"
 _FIRST_SERIES = 9000
 _PLACES: dict[Kind, int] = {"sc": 1, "sr": 2, "pr": 3, "seg": 4, "pmap": 5}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
-    """How the new objects are called and dated.
-
-    Args:
-        uid: a UID for a text, always the same one for the same text.
-        series_seed: of everything that the objects of all cases have in common; another one gives other series.
-        seed: of everything that the objects of this case are made of; another one gives other instances.
-        is_identified: whether patient and study are the true ones.
-        created: when; None for objects without dates, which are then the same whenever they are made.
-    """
-
-    uid: Callable[[str], str]
-    series_seed: str
-    seed: str
-    is_identified: bool
-    created: datetime | None
 
 
 def identity(case: ExplainedCase, kind: Kind, issue: Issue) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from scanlens.report.dicom.picture import plain
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from scanlens.report.dicom.instance import Issue
+    from scanlens.report.dicom.issue import Issue
 
 # What highdicom has against a header, such as a place in space that is there and makes no sense.
 _REFUSALS = (ValueError, AttributeError, TypeError, LookupError, RuntimeError, ArithmeticError)

@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 
 from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import ExplainedCase
-from scanlens.report.dicom.instance import MANUFACTURER, Issue, finished, identity
+from scanlens.report.dicom.instance import MANUFACTURER, finished, identity
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.picture import plain
 from scanlens.report.dicom.segmentation import check_place
 

@@ -8,7 +8,8 @@ from highdicom import pr
 from pydicom.dataset import Dataset
 
 from scanlens.report.dicom.case import ExplainedCase, NotMade
-from scanlens.report.dicom.instance import MANUFACTURER, Issue, finished, identity
+from scanlens.report.dicom.instance import MANUFACTURER, finished, identity
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.picture import caption_lines, plain
 
 _SQUARE = 0.001  # spacings that differ by less

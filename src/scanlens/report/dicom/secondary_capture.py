@@ -9,7 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from scanlens.report.dicom.case import NOTICE, ExplainedCase
-from scanlens.report.dicom.instance import Issue, finished, identity
+from scanlens.report.dicom.instance import finished, identity
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.picture import side_by_side
 
 

@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 
 from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import REGION, ExplainedCase, NotMade
-from scanlens.report.dicom.instance import MANUFACTURER, Issue, algorithm_sequence, finished, identity
+from scanlens.report.dicom.instance import MANUFACTURER, algorithm_sequence, finished, identity
+from scanlens.report.dicom.issue import Issue
 
 _PLACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
 

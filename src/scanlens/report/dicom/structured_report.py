@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 
 from scanlens.report.dicom import codes
 from scanlens.report.dicom.case import NOTICE, ExplainedCase
-from scanlens.report.dicom.instance import MANUFACTURER, Issue, finished, identity
+from scanlens.report.dicom.instance import MANUFACTURER, finished, identity
+from scanlens.report.dicom.issue import Issue
 from scanlens.report.dicom.outlines import area_of
 from scanlens.report.dicom.picture import call_in_words, plain
 
