@@ -62,6 +62,8 @@ def test_third_party_packages_stay_where_they_belong(path: Path) -> None:
         assert not roots & {"hydra", "omegaconf"}, "only config, cli and conf/ know Hydra"
     if room in {"report", "config"} | (NOUNS - {"files"}):
         assert not roots & {"torch", "torchvision", "pytorch_lightning", "monai"}
+    if path.parent != PACKAGE / "report" / "dicom":
+        assert "highdicom" not in roots, "an optional package that only report/dicom knows"
     if room == "evaluation":
         assert "pytorch_lightning" not in roots
     if room in NOUNS:

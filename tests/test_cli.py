@@ -300,7 +300,7 @@ def test_a_run_id_of_an_experiment_cannot_leave_the_folder_of_runs(tmp_path: Pat
     assert not (tmp_path.parent / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("command", ["report", "predict", "folds", "compare", "explain", "selftest", "cache"])
+@pytest.mark.parametrize("command", ["report", "predict", "folds", "compare", "explain", "dicom", "selftest", "cache"])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(cli.main, [command, "--help"]) == cli.DONE
     assert capsys.readouterr().out.startswith(f"scanlens {command} ")

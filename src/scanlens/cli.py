@@ -1,5 +1,5 @@
 """The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | evaluate |
-compare | robustness | explain | ensemble | selftest | cache`.
+compare | robustness | explain | dicom | ensemble | selftest | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -39,8 +39,8 @@ OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
 COMMANDS = (
-    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "ensemble",
-    "selftest", "cache",
+    "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "dicom",
+    "ensemble", "selftest", "cache",
 )  # fmt: skip
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -146,6 +146,8 @@ def _command(arguments: list[str]) -> None:
         commands.robustness(rest)
     elif name == "explain":
         commands.explain(rest)
+    elif name == "dicom":
+        commands.dicom(rest)
     elif name == "ensemble":
         commands.ensemble(rest)
     elif name == "selftest":

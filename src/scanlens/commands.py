@@ -14,6 +14,7 @@ from scanlens.errors import ConfigError, did_you_mean
 from scanlens.help_texts import (
     CACHE_HELP,
     COMPARE_HELP,
+    DICOM_HELP,
     ENSEMBLE_HELP,
     EVALUATE_HELP,
     EXPLAIN_HELP,
@@ -163,6 +164,19 @@ def explain(arguments: Sequence[str]) -> None:
         shortcut_plan=asked.shortcut_plan,
         limits=asked.limits,
     )
+
+
+def dicom(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(DICOM_HELP)
+        return
+    from scanlens.pipeline.dicom.request import WORDS, request_of
+
+    asked = request_of(pairs("dicom", arguments, required=("run",), optional=WORDS))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.dicom.command import export_dicom
+
+    export_dicom(asked)
 
 
 def ensemble(arguments: Sequence[str]) -> None:

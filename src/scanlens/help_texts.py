@@ -14,6 +14,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens compare runs=outputs/A,outputs/B             runs side by side, and what can be told from chance
   scanlens robustness run=outputs/RUN_ID                judge a run on test images made worse
   scanlens explain run=outputs/RUN_ID                   put the heat maps of a run to the test
+  scanlens dicom run=outputs/RUN_ID                     explained cases as DICOM objects, for an archive (PACS)
   scanlens ensemble runs=outputs/A,outputs/B            the mean of runs, as a run of its own
   scanlens selftest [group=option ...] [name=value ...] is everything right here? Certifies an installation, a model, a method
   scanlens cache [clear]                                decoded images on disk: list or remove them
@@ -176,6 +177,30 @@ Writes outputs/RUN_ID/explanations/<part>.json, and a section of the report page
   out=       where map_spread.{json,html} go; a new folder below outputs/comparisons if not given
 
 For research, not for diagnosis.
+"""
+
+DICOM_HELP = """\
+scanlens dicom run=outputs/RUN_ID [cases=N|case=test-00012] [objects=[sc,sr,pr,seg,pmap]] [keep_identity=true] [...]
+
+Write the explained cases of a run that was trained on DICOM files (data=dicom) as DICOM objects, each of which refers to its source
+image. Needs pip install 'scanlens[dicom]', and the files of the training where they were.
+
+  cases=     no more than so many, in the order in which the run explained them; all if not given
+  case=      the only one, such as case=test-00012; several are given as case=[test-00012,test-00031]
+  objects=   sc,sr,pr if not given
+             sc     Secondary Capture: scan and heat map side by side, which every viewer shows
+             sr     Structured Report (TID 1500): class, probability, threshold, verdict, quality and contours, for machines
+             pr     presentation state: contour and caption over the untouched image, to be switched off
+             seg    Segmentation: the region of model evidence on the grid of the image
+             pmap   Parametric Map: the map as numbers on the grid of the image
+  keep_identity=   false (default): the patient is a pseudonym, UIDs are replaced, nothing is dated; an archive does not file the
+             objects with their study. true: patient, study and UIDs are the true ones
+  burnt_in_text=   refuse (default) images that may have text in their pixels, or allow them
+
+Writes outputs/RUN_ID/dicom/<case>_<object>.dcm. A map with the verdict WITHHELD is drawn in none of them. What they hold, and which
+viewers show it: docs/dicom.md.
+
+Research software. Not a medical device. Not for diagnosis.
 """
 
 ENSEMBLE_HELP = """\

@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import tempfile
+import uuid
 from pathlib import Path
 
 from scanlens.errors import ConfigError
@@ -41,6 +42,11 @@ class Pseudonyms:
     def of(self, value: str) -> str:
         """Twelve hexadecimal digits."""
         return hmac.digest(self._key, value.encode(), "sha256").hex()[:DIGITS]
+
+    def uid(self, value: str) -> str:
+        """A DICOM UID in place of another one, or of any other value (PS3.5 B.2)."""
+        digest = hmac.digest(self._key, f"uid\0{value}".encode(), "sha256")
+        return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"
 
 
 def key_file() -> Path:

@@ -15,7 +15,8 @@ class VerdictPlan:
 
     Args:
         enabled: whether explained cases get a verdict.
-        share: of the pixels that a map covers that count as highlighted, in (0, 0.25].
+        share: of the pixels that a map covers that count as highlighted, in (0, 0.25]. Much less than a lesion is filled in again
+            with lesion when it is taken out, and nothing changes; much more leaves no room for regions elsewhere.
         num_regions: regions of the same shape elsewhere that the highlighted one is compared with.
         removal: how a region is taken out. blur_noise: filled in from what lies around it, with noise; inpaint: biharmonic
             inpainting, slower.
@@ -24,9 +25,8 @@ class VerdictPlan:
             a single spot: regions elsewhere must not touch the highlighted one, so they cannot meet the same spot.
         weak_alpha: beyond this one it is NOT SUPPORTED, in between WEAK.
         agreement_alpha: a map is at most WEAK if a second method points elsewhere: if the p values of its overlap and of its rank
-            correlation, against copies of the second map moved elsewhere, both lie beyond this one. At 0.8 only a second method
-            that agrees less than four of five moved copies counts, and luck is supported about as often as alpha says; 0.2
-            asks for agreement beyond chance and lets less luck through.
+            correlation, against copies of the second map moved elsewhere, both lie beyond this one. At 0.5 only a second method
+            that agrees less than half of the moved copies counts; 0.2 asks for agreement beyond chance and lets less luck through.
         least_kept: share of the highlighted region that stays highlighted under small changes of the image (the mean over
             them), below which a map is at most WEAK.
         needs_sanity: True: at most WEAK until the maps of this network were compared with those of random weights
@@ -35,12 +35,12 @@ class VerdictPlan:
     """
 
     enabled: bool = True
-    share: float = 0.02
+    share: float = 0.06
     num_regions: int = 24
     removal: Literal["blur_noise", "inpaint"] = "blur_noise"
     alpha: float = 0.05
     weak_alpha: float = 0.2
-    agreement_alpha: float = 0.8
+    agreement_alpha: float = 0.5
     least_kept: float = 0.5
     needs_sanity: bool = True
     max_minutes: float = 10.0

@@ -39,7 +39,7 @@ class Measuring:
         usual: what training images look like; None where that is not known.
     """
 
-    share: float = 0.02
+    share: float = 0.06
     num_regions: int = 24
     removal: Removal = "blur_noise"
     seed: int = 0

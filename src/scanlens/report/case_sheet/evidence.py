@@ -10,7 +10,7 @@ from scanlens.report.case_sheet.identity import pair
 from scanlens.report.case_sheet.sources import Sources
 from scanlens.report.folder import finite, mapping, sequence
 
-DEFAULT_SHARE = 0.02
+DEFAULT_SHARE = 0.06
 WITHHELD = "WITHHELD"
 _VERDICT = ("level", "reasons", "against", "also")
 

@@ -1,0 +1,1 @@
+"""`scanlens dicom`: the explained cases of a run on DICOM files as DICOM objects."""
