@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # as a spreadsheet sees it, with what `as_cell` puts before it
@@ -46,14 +46,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """`write_text` of a table; None becomes an empty cell, and text that a spreadsheet would run is written by `as_cell`."""
-    known, buffer = set(columns), io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    known, lines = set(columns), list[str]()
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")  # so that a lone \r is quoted too
     writer.writerow(as_cell(name) for name in columns)
     for row in rows:
         if unknown := sorted(row.keys() - known):
             raise ValueError(f"{path.name}: no column for {', '.join(map(str, unknown))}")
         writer.writerow(as_cell(row.get(name)) for name in columns)
-    write_text(path, buffer.getvalue())
+    write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -222,7 +222,7 @@ def _text(path: Path) -> str:
             f"{path} has {size / 2**20:.0f} MiB, expected at most {MAX_FILE_MIB}. It is not what a run writes; remove it."
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise RunError(f"{path} is not UTF-8 text ({error.reason}). {_REMEDY}") from error
 
@@ -259,4 +259,6 @@ def _csv(path: Path) -> list[Row]:
         rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
     except csv.Error as error:
         raise RunError(f"{path} cannot be read as CSV: {error}. {_REMEDY}") from error
-    return [{from_cell(name): from_cell(str(cell or "")) for name, cell in row.items() if name is not None} for row in rows]
+    return [
+        {from_cell(name): from_cell(str(cell or "")) for name, cell in row.items() if name is not None} for row in rows
+    ]
