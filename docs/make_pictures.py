@@ -5,6 +5,7 @@ Needs a Chromium or Chrome on the PATH (Debian: the package chromium). Also draw
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -54,6 +56,19 @@ def save(picture: Image.Image, name: str) -> None:
     print(PICTURES / name, picture.size)
 
 
+def sheet_of_a_case(report: Path) -> Path:
+    """Of the sheets with both maps the one with the best verdict, right answers before wrong ones."""
+    levels = ("SUPPORTED", "WEAK", "NOT SUPPORTED")
+
+    def rank(path: Path) -> tuple[Any, ...]:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        level = ((record["maps"] or [{}])[0].get("verdict") or {}).get("level")
+        place = levels.index(level) if level in levels else len(levels)
+        return record["runner_up_map"].get("npz") is None, place, not record["answer"]["is_right"], path.name
+
+    return min((report / "cases").glob("*.json"), key=rank).with_suffix(".html")
+
+
 def phantom_sheet() -> None:
     """Four classes of both kinds, one patient a picture."""
     figure = Figure(figsize=(12, 6.4), layout="tight")
@@ -72,13 +87,15 @@ def phantom_sheet() -> None:
 
 
 def main() -> None:
-    """Five pictures."""
+    """Six pictures."""
     page = Path(sys.argv[1], "report", "index.html")
+    sheet = sheet_of_a_case(page.parent)
     PICTURES.mkdir(exist_ok=True)
     save(screenshot(page, sections=("summary", "data"), height=1160), "report.png")
     save(screenshot(page, sections=("cases",), height=1330).crop((0, 220, 1200, 1330)), "cases.png")
     save(screenshot(page, sections=("score-card",), height=1560).crop((0, 280, 1200, 1560)), "score_card.png")
     save(screenshot(page, sections=("decisions",), height=1700).crop((0, 250, 1200, 1700)), "decisions.png")
+    save(screenshot(sheet, sections=("quality", "pictures", "answer", "verdict"), height=1840), "case_sheet.png")
     phantom_sheet()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,29 @@ def test_a_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, mon
 def test_tables_come_back_as_text_with_empty_cells_for_none(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", ["a", "b"], [{"a": 1, "b": None}, {"a": 'x,"y"\n', "b": 2.5}])
     assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": ""}, {"a": 'x,"y"\n', "b": "2.5"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+a", "-a", "@a", "\t=a", "\r=a", "\n=a", "＝a", "-", "-1_0", "-inf", "--5", "'=a", "''-a"]
+)
+def test_text_that_a_spreadsheet_would_run_is_disarmed_and_comes_back(tmp_path: Path, text: str) -> None:
+    write_csv(tmp_path / "t.csv", ["a", text], [{"a": text, text: 1}])
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        written = [cell for row in csv.reader(file) for cell in row]
+    assert written == ["a", f"'{text}", f"'{text}", "1"]
+    assert read_csv(tmp_path / "t.csv") == [{"a": text, text: "1"}]
+
+
+@pytest.mark.parametrize("text", ["-0.5", "+1", "-1e-09", "-.5", "3", "-12.", "it's", "'a", "a=b", " =a", "", "–"])
+def test_numbers_and_plain_text_are_written_as_they_are(tmp_path: Path, text: str) -> None:
+    write_csv(tmp_path / "t.csv", ["a", "b"], [{"a": text, "b": -0.5}])
+    assert read_csv(tmp_path / "t.csv") == [{"a": text, "b": "-0.5"}]
+    assert "'" not in (tmp_path / "t.csv").read_text(encoding="utf-8").replace(text, "")
+
+
+def test_a_cell_without_a_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no column for b"):
+        write_csv(tmp_path / "t.csv", ["a"], [{"a": 1, "b": 2}])
 
 
 def test_json_refuses_nan(tmp_path: Path) -> None:

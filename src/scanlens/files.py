@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # as a spreadsheet sees it, with what `as_cell` puts before it
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,31 +45,48 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """`write_text` of a table; None becomes an empty cell."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    write_text(path, buffer.getvalue())
-
-
-def write_list(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """`write_csv` for people, who open it as a spreadsheet: text that would run there as a formula gets an apostrophe.
-
-    References:
-        OWASP, CSV Injection.
-    """
-    write_csv(path, columns, ({name: _defused(value) for name, value in row.items()} for row in rows))
-
-
-def _defused(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """`write_text` of a table; None becomes an empty cell, and text that a spreadsheet would run is written by `as_cell`."""
+    known, lines = set(columns), list[str]()
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")  # so that a lone \r is quoted too
+    writer.writerow(as_cell(name) for name in columns)
+    for row in rows:
+        if unknown := sorted(row.keys() - known):
+            raise ValueError(f"{path.name}: no column for {', '.join(map(str, unknown))}")
+        writer.writerow(as_cell(row.get(name)) for name in columns)
+    write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a table with a header, as text."""
+    """The rows of a table with a header, as text; what `write_csv` wrote comes back as it was."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    return [{from_cell(name): from_cell(cell or "") for name, cell in row.items() if name is not None} for row in rows]
+
+
+def as_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: an apostrophe stands before text that begins like one and is no number.
+
+    `from_cell` undoes it. Text that begins with an apostrophe before such a sign gets a second one.
+
+    References:
+        OWASP, CSV Injection.
+
+    >>> as_cell("=1+1"), as_cell("-0.5"), as_cell("-x"), as_cell("it's")
+    ("'=1+1", '-0.5', "'-x", "it's")
+    """
+    if value is None:
+        return ""
+    runs = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if runs else value
+
+
+def from_cell(text: str) -> str:
+    """What `as_cell` was given.
+
+    >>> from_cell("'=1+1"), from_cell("-0.5"), from_cell("''tis")
+    ('=1+1', '-0.5', "''tis")
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
 
 
 class FileInUse(OSError):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanlens.data.split_table import SplitRow
 from scanlens.data.splits import SplitPlan, SplitTable, make_splits, read_split
 from scanlens.errors import ConfigError, DataError
 from scanlens.types import SPLITS, Record, Split
@@ -351,6 +352,15 @@ def test_a_division_is_written_and_read_back(tmp_path: Path) -> None:
     assert read_split(tmp_path / "split.csv", records).rows == table.rows
     again = make_splits(records, plan=SplitPlan(file=str(tmp_path / "split.csv")), seed=99)
     assert again.rows == table.rows
+
+
+def test_a_division_of_files_called_like_formulas_is_read_back(tmp_path: Path) -> None:
+    names = ["=SUM(1)/a.png", "+b.png", "@c.png", "-1", "'=d.png"]
+    records = [Record(id=name, path="", target="=x", patient=f"-{n}a") for n, name in enumerate(names)]
+    rows = [SplitRow(n, r.id, r.patient, str(r.patient), r.target, "train") for n, r in enumerate(records)]
+    SplitTable(rows).write(tmp_path / "split.csv")
+    assert "\n0,'=SUM(1)/a.png,'-0a,'-0a,'=x,train\n" in (tmp_path / "split.csv").read_text(encoding="utf-8")
+    assert read_split(tmp_path / "split.csv", records).rows == rows
 
 
 def test_a_file_that_does_not_fit_the_data_set_says_how(tmp_path: Path) -> None:

@@ -165,8 +165,12 @@ def test_hostile_names_of_classes_do_no_harm(tmp_path: Path) -> None:
     assert "&lt;b&gt;&#39;&#34;&amp;" in page
     assert "1 group of exact copies carries more than one label (2 images)." in page
     targets = {row["target"] for row in read_csv(tmp_path / "outputs/r/audit/copies.csv")}
-    assert targets == {"'=1+1", "<b>'\"&"}  # no formula in a spreadsheet
+    assert targets == {"=1+1", "<b>'\"&"}
     assert {row["target"] for row in read_csv(tmp_path / "outputs/r/split.csv")} == {"=1+1", "<b>'\"&", "two\nlines"}
+    for name in ("audit/copies.csv", "split.csv"):
+        text = (tmp_path / "outputs/r" / name).read_text(encoding="utf-8")
+        assert ",'=1+1" in text
+        assert ",=1+1" not in text, "no formula in a spreadsheet"
 
 
 def test_a_typo_is_told_before_anything_is_read(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_without_numbers_there_is_no_chart() -> None:
     assert charts.calibration([0.9] * 19, [True] * 19) is None
 
 
+def test_bars_of_validation_and_test_are_told_apart_in_gray() -> None:
+    svg = charts.class_counts({split: {"a": 5, "b": 3} for split in ("train", "val", "test")}, ["a", "b"])
+    assert svg is not None
+    assert svg.count('fill="url(#counts-') == 3, "test is striped: two bars and the legend"
+    assert svg.count("<pattern") == 1
+    assert " style=" not in svg
+
+
 def test_confusion_matrix_shows_every_count_in_readable_ink() -> None:
     svg = charts.confusion_matrix([[90, 10], [29, 71]], ["cat", "dog"])
     assert svg is not None

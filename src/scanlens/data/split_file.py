@@ -11,6 +11,7 @@ from scanlens.data.split_table import SplitRow, SplitTable
 from scanlens.data.thin_classes import thin_class_notes
 from scanlens.data.units import refuse_shared
 from scanlens.errors import DataError
+from scanlens.files import from_cell
 from scanlens.types import SPLITS, Record, Split
 
 _REMEDY = "Set split.file=null to divide anew."
@@ -32,7 +33,7 @@ def read_split(path: Path, records: Sequence[Record], *, may_share_patients: boo
         DataError: not exactly one row for each record, another class or patient than in the data, an unknown split, or
             a patient in two splits.
     """
-    lines = read_rows(path)
+    lines = [{name: from_cell(cell) for name, cell in line.items()} for line in read_rows(path)]
     check_columns(path, lines, {"of the division": "id", "of train, val and test": "split"})
     _check_ids(path, [line["id"] for line in lines], [record.id for record in records])
     number_of = {line["id"]: number for number, line in enumerate(lines, start=2)}

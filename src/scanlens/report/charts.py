@@ -104,7 +104,7 @@ def confusion_matrix(
 
 
 def class_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str]) -> str | None:
-    """Images of each class as one bar, divided into training, validation and test; None without counts."""
+    """Images of each class as one bar, divided into training, validation and test (striped); None without counts."""
     splits = [name for name in ("train", "val", "test") if mapping(counts.get(name))]
     if not splits or not class_names:
         return None
@@ -122,6 +122,7 @@ def class_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[
                 height=0.62,
                 color=color,
                 label=labels[split],
+                hatch="////" if split == "test" else None,  # in gray it would look like validation
                 edgecolor=GROUND,
             )
             left += width

@@ -6,6 +6,7 @@ visibly, to the authors. Item texts are paraphrased (see `checklist_items`); the
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,5 +118,5 @@ def _markdown(sheet: Sheet) -> str:
 
 def _cell(text: str) -> str:
     """Text that neither ends a cell nor is taken for markup of a page."""
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = re.sub(r"([\\|\[\]`])", r"\\\1", text).replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(escaped.split())

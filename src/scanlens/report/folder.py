@@ -8,6 +8,7 @@ do, never half a page.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any
 import yaml
 
 from scanlens.errors import RunError
+from scanlens.files import from_cell
 
 MAX_FILE_MIB = 256
 SCHEMA_VERSION = 1
@@ -220,7 +222,7 @@ def _text(path: Path) -> str:
             f"{path} has {size / 2**20:.0f} MiB, expected at most {MAX_FILE_MIB}. It is not what a run writes; remove it."
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise RunError(f"{path} is not UTF-8 text ({error.reason}). {_REMEDY}") from error
 
@@ -254,7 +256,9 @@ def _csv(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        rows = list(csv.DictReader(_text(path).splitlines()))
+        rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
     except csv.Error as error:
         raise RunError(f"{path} cannot be read as CSV: {error}. {_REMEDY}") from error
-    return [{str(name): str(cell or "") for name, cell in row.items() if name is not None} for row in rows]
+    return [
+        {from_cell(name): from_cell(str(cell or "")) for name, cell in row.items() if name is not None} for row in rows
+    ]

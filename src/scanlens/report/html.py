@@ -20,6 +20,7 @@ import scanlens
 from scanlens.report.words import NOT_ASSESSED
 
 NOTICE = "Research software. Not a medical device. Not for diagnosis."
+SCROLLS = Markup('tabindex="0" role="group" aria-label="Wide part, scrolls sideways"')  # reached by keyboard
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -64,7 +65,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["not_assessed"] = NOT_ASSESSED
+    environment.globals |= {"not_assessed": NOT_ASSESSED, "scrolls": SCROLLS}
     return environment
 
 

@@ -22,15 +22,13 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "–": "--",
     "|": r"\textbar{}",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
     **{sign: f"${word}$" for sign, word in zip("≤≥±×µμ−", MATH, strict=True)},
     "\u202f": r"\,",
     "\u00a0": "~",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 _PATTERN = re.compile("|".join(re.escape(sign) for sign in _SPECIAL))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # a form feed ends a paragraph, others end the run of LaTeX
 
 
 def escaped(text: str) -> str:
@@ -39,7 +37,7 @@ def escaped(text: str) -> str:
     >>> escaped("no_tumor & 95 %")
     'no\\_tumor \\& 95 \\%'
     """
-    return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
+    return _PATTERN.sub(lambda found: _SPECIAL[found.group()], _CONTROL.sub(" ", text))
 
 
 def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
@@ -51,7 +49,6 @@ def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption:
         caption: in words.
         label: for references, letters, digits, ':' and '-' only.
     """
-    lines = [_guarded(" & ".join(escaped(cell) for cell in row)) + r" \\" for row in rows]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -61,9 +58,9 @@ def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption:
             f"  \\label{{{label}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
             r"    \toprule",
-            "    " + " & ".join(escaped(head) for head in heads) + r" \\",
+            f"    {_line(heads)}",
             r"    \midrule",
-            *(f"    {line}" for line in lines),
+            *(f"    {_line(row)}" for row in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
@@ -72,9 +69,10 @@ def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption:
     )
 
 
-def _guarded(line: str) -> str:
-    """A line that the end of the line before cannot take for its argument."""
-    return "{}" + line if line.startswith(("[", "*")) else line
+def _line(cells: Sequence[str]) -> str:
+    """A row that neither the rule nor the end of the row before can take for its argument."""
+    text = " & ".join(escaped(cell) for cell in cells)
+    return ("{}" if text.lstrip().startswith(("[", "*")) else "") + text + r" \\"
 
 
 def write_results(run_dir: Path) -> tuple[Path, Path]:

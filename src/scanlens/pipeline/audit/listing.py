@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scanlens.data.cache import FULL_SCALE
 from scanlens.data.partners import Partners, best_partners
-from scanlens.files import write_list
+from scanlens.files import write_csv
 from scanlens.pipeline.audit.copies import members, near_groups
 from scanlens.pipeline.decode import Listed
 from scanlens.pipeline.division import Division
@@ -71,7 +71,7 @@ def listed_groups(
     found.sort(key=_rank)
     partners = best_partners(listed.images.thumbnails, division.near.group_N) if division.near is not None else None
     rows = (row for one in found for row in _rows(listed, splits, one, partners))
-    write_list(folder / "copies.csv", COLUMNS, rows)
+    write_csv(folder / "copies.csv", COLUMNS, rows)
     shown = []
     for one in found[:most]:
         chosen = _to_show(one.indices, splits)
@@ -179,7 +179,7 @@ def listed_chains(
         for number, indices in chains
         for i in indices
     )
-    write_list(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
+    write_csv(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
     num_divided = sum(len({splits[i] for i in indices} - {None}) > 1 for _, indices in chains)
     shown = []
     for number, indices in chains[:most]:

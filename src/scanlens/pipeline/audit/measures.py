@@ -20,7 +20,7 @@ from scanlens.data.thumbnail_rows import ThumbnailRows
 from scanlens.evaluation.class_counts import class_counts
 from scanlens.evaluation.doubtful_labels import doubtful_labels, label_conflicts
 from scanlens.evaluation.shortcuts import measure_shortcuts, verdict
-from scanlens.files import write_list
+from scanlens.files import write_csv
 from scanlens.pipeline.audit.copies import members, near_groups
 from scanlens.pipeline.audit.listing import are_copies, shown_image
 from scanlens.pipeline.decode import Listed
@@ -121,7 +121,7 @@ def _doubtful(
     rows = ThumbnailRows(listed.images.thumbnails, chosen.tolist())
     found = doubtful_labels(rows, target_N[chosen], division.alike_N[chosen])
     told = [(int(chosen[one.index]), one) for one in found.found]
-    write_list(
+    write_csv(
         folder / "doubtful_labels.csv",
         ("index", "id", "target", "suggested", "margin"),
         (
@@ -155,7 +155,7 @@ def _odd(
         {"index": one.index, "id": listed.records[one.index].id, "kind": one.kind, "score": round(one.score, 4)}
         for one in told
     )
-    write_list(folder / "odd_images.csv", ("index", "id", "kind", "score"), rows)
+    write_csv(folder / "odd_images.csv", ("index", "id", "kind", "score"), rows)
     parts: dict[str, Any] = {}
     for name in dict.fromkeys(_ODD_KINDS.values()):
         of_kind = [one for one in told if _ODD_KINDS[one.kind] == name]

@@ -13,7 +13,8 @@
     show();
   }
   document.addEventListener("keydown", (event) => {
-    if (event.target === fade || event.altKey || event.ctrlKey || event.metaKey || !(event.key in turn)) return;
+    const modified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (event.target === fade || modified || event.repeat || event.target.closest("[tabindex]") || !(event.key in turn)) return;
     const link = document.getElementById(turn[event.key]);
     if (link) link.click();
   });
