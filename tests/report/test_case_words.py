@@ -210,3 +210,11 @@ def test_no_sentence_is_surer_than_its_numbers_or_names_what_is_no_class() -> No
 def test_paths_in_texts_of_the_run_are_hidden() -> None:
     said = words.known_limits(record(tested_on__warnings=["12 files of /home/jane_doe/scans were left out."]))
     assert "jane_doe" not in " ".join(said)
+
+
+def test_where_people_are_unknown_groups_are_counted_and_not_called_patients() -> None:
+    unknown = record(
+        tested_on__patients_known=False, similar__same=[neighbor(is_close=False)], similar__num_compared=191.0
+    )
+    assert "of 12 other groups of near-duplicate images with about the score" in " ".join(words.call_sentences(unknown))
+    assert words.similar_sentence(unknown).endswith("validation images (191 groups of near-duplicate images).")

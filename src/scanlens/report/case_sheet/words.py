@@ -67,7 +67,7 @@ def call_sentences(record: Record) -> list[str]:
         )
     elif (apart := finite(found["distance_log_odds"])) is not None and abs(apart) < CLOSE_LOG_ODDS:
         said.append("The score lies close to the threshold: a small change of the image could turn the call.")
-    return said + _similar_scores(found)
+    return said + _similar_scores(found, _unit(record))
 
 
 def _in_gap(record: Record) -> bool:
@@ -77,7 +77,18 @@ def _in_gap(record: Record) -> bool:
     return gap[0] < record["decision"]["score"] < gap[1]
 
 
-def _similar_scores(found: dict[str, Any]) -> list[str]:
+def _unit(record: Record) -> str:
+    """What stands for a person where people are unknown."""
+    return "patient" if record["tested_on"]["patients_known"] else "group of near-duplicate images"
+
+
+def _other(amount: object, unit: str) -> str:
+    """ "5 other patients", "5 other groups of near-duplicate images"."""
+    first, _, rest = unit.partition(" ")
+    return f"{counted(amount, f'other {first}')}{' ' + rest if rest else ''}"
+
+
+def _similar_scores(found: dict[str, Any], unit: str) -> list[str]:
     similar = mapping(found.get("similar_scores"))
     if not similar:
         return []
@@ -86,7 +97,7 @@ def _similar_scores(found: dict[str, Any]) -> list[str]:
     num, positive = similar["num"], similar["num_positive"]
     score = "" if found["unit"] == "image" else f" ({number(found['image_score'], 2)})"
     said = (
-        f"Of {whole(num)} test images of {counted(similar['num_patients'], 'other patient')} with about the score of this image{score}, "
+        f"Of {whole(num)} test images of {_other(similar['num_patients'], unit)} with about the score of this image{score}, "
         f"{whole(positive)} {'was' if positive == 1 else 'were'} '{found['positive']}': {percent(similar['value'])}"
     )
     if similar.get("low") is None:
@@ -229,7 +240,7 @@ def similar_sentence(record: Record) -> str:
     close = [one for one in (*found["same"], *found["other"]) if one["is_close"]]
     searched = "" if found["num_searched"] is None else f" among {whole(found['num_searched'])} training images"
     compared = found["num_compared"]
-    known = "" if compared is None else f" ({counted(compared, 'patient')})"
+    known = "" if compared is None else f" ({_other(compared, _unit(record)).replace('other ', '')})"
     if not close:
         return f"No close case{searched}: the nearest are farther away than those of 95 % of validation images{known}."
     missing = f" Missing: {without_paths(found['reason'])}." if found["reason"] else ""
