@@ -43,12 +43,18 @@ def test_near_is_a_matter_of_log_odds() -> None:
     assert (found["num"], found["num_positive"], found["highest"]) == (15, 0, 0.02)
 
 
-def test_too_few_near_ones_give_no_share_and_a_reason() -> None:
-    scores = np.concatenate([[0.5], np.full(LEAST_SIMILAR - 1, 0.5), np.full(20, 0.999)])
-    found = similar_scores(0, scores, np.ones(30, bool), everybody_alone(30))
+def test_where_few_are_near_the_nearest_ten_are_told_with_their_range() -> None:
+    scores = np.concatenate([[0.5], np.full(4, 0.5), np.full(20, 0.999)])
+    found = similar_scores(0, scores, np.arange(25) >= 5, everybody_alone(25))
+    assert (found["num"], found["num_positive"], found["is_near"]) == (10, 6, False)
+    assert (found["lowest"], found["highest"]) == (0.5, 0.999)
+
+
+def test_too_few_others_give_no_share_and_a_reason() -> None:
+    found = similar_scores(0, np.full(10, 0.5), np.ones(10, bool), everybody_alone(10))
     assert found["value"] is None
     assert found["num"] == 0
-    assert "9 test images of others have about this score, and 10 are needed" in found["reason"]
+    assert f"only 9 test images of others are there, and {LEAST_SIMILAR} are needed" in found["reason"]
 
 
 def test_scores_of_0_and_1_are_near_their_like() -> None:

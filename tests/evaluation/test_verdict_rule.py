@@ -79,7 +79,7 @@ def test_a_map_that_passes_everything_is_supported_and_says_by_how_much() -> Non
     [
         ("region.p_value", 0.08, "WEAK", "p = 0.08"),
         ("region.p_value", 0.24, "NOT SUPPORTED", "p = 0.24"),
-        ("region.drop", -0.3, "NOT SUPPORTED", "rise by 0.30 (from 4.00): the answer does not rest on it"),
+        ("region.drop", -0.3, "NOT SUPPORTED", "rise by 0.30 (from 4.00): no sign that the answer rests on it"),
         ("region.drop", 0.0, "NOT SUPPORTED", "do not fall"),
         ("region.p_value", None, "WITHHELD", "cannot be compared"),
         ("region.drop", None, "WITHHELD", "no finite number"),

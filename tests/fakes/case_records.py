@@ -30,7 +30,7 @@ _RECORD: dict[str, Any] = {
     },
     "quality": {"status": "good", "reasons": [], "checks": [], "anomaly": None},
     "answer": {
-        "predicted": "no_tumor", "reference": "glioma", "is_right": False, "is_calibrated": True, "runner_up": "glioma",
+        "predicted": "no_tumor", "reference": "glioma", "is_right": False, "is_calibrated": True, "calibration_error": None, "as_sure": None, "runner_up": "glioma",
         "selected_as": "worst miss",
         "classes": [
             {"class": "no_tumor", "stated": 0.8, "calibrated": 0.7}, {"class": "glioma", "stated": 0.2, "calibrated": 0.3},
@@ -46,12 +46,13 @@ _RECORD: dict[str, Any] = {
     },
     "uncertainty": {
         "set": ["no_tumor"], "aimed_coverage": 0.9, "measured_coverage": {"value": 0.88, "low": 0.8, "high": 0.94, "reason": None},
-        "measured_coverage_of_class": None, "refer": False, "referral_reason": None, "entropy_nats": None,
+        "measured_coverage_of_class": None, "refer": False, "refers_all": False, "referral_reason": None, "entropy_nats": None,
         "mutual_information_nats": None, "reason": None,
     },
     "maps": [_MAP],
     "runner_up_map": {"class": "glioma", "reason": "the map against the runner-up was not made"},
     "similar": {"same": [], "other": [], "num_searched": None, "num_compared": None, "reason": "similar training cases were not looked for"},
+    "scan": None,
     "lesion_share": 0.03,
     "shortcuts": {"convicted": [], "reason": None},
     "model": {
@@ -66,7 +67,10 @@ _RECORD: dict[str, Any] = {
     },
     "operating_point": {
         "positive": "tumor", "unit": "patient", "chosen": {"rule": {"name": "sensitivity"}, "threshold": 0.4, "gap": [0.35, 0.45]},
-        "test": {"sensitivity": {"value": 0.95, "low": 0.83, "high": 0.99, "reason": None}}, "num_positive": 40.0, "num_missed": 2.0,
+        "test": {
+            "sensitivity": {"value": 0.95, "low": 0.83, "high": 0.99, "reason": None},
+            "npv": {"value": 17 / 19, "low": 0.69, "high": 0.97, "reason": None},
+        }, "num_positive": 40.0, "num_missed": 2.0, "num_called_negative": 19.0,
         "num_negative": 20.0, "num_false_alarms": 3.0, "per_thousand": None, "reason": None,
     },
 }  # fmt: skip

@@ -251,6 +251,7 @@ def test_a_withheld_map_is_on_no_sheet(folder: Path, records: list[dict[str, Any
     page = page_of(folder, hidden)
     assert "WITHHELD" in page
     assert 'class="heat"' not in page
+    assert 'class="scan"' in page, "a map is withheld, never the scan"
     assert "log-odds" not in re.sub(r".*?id=\"pictures\"(.*?)</section>.*", r"\1", page, flags=re.DOTALL)
     assert 'class="heat"' in page_of(folder, of(records, named(folder)[1]))
 

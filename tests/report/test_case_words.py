@@ -20,23 +20,43 @@ def test_the_record_that_is_changed_here_follows_the_schema() -> None:
     check(record())
 
 
-def test_the_answer_is_a_probability_and_no_certainty() -> None:
-    assert words.answer_sentence(record()) == (
-        "The network's output fits 'no_tumor' best, with a probability of 0.80; calibrated on the validation split 0.70."
+def test_the_answer_is_a_probability_only_where_it_was_calibrated() -> None:
+    assert words.answer_sentences(record()) == [
+        "The network's output fits 'no_tumor' best: calibrated on the validation split, with a probability of 0.70 (as stated by the "
+        "network, 0.80)."
+    ]
+    plain = words.answer_sentences(record(answer__is_calibrated=False))
+    assert plain == [
+        "The network's output fits 'no_tumor' best and states 0.80 for it. This was not calibrated: do not read it as the probability "
+        "of a disease."
+    ]
+    assert words.answer_sentences(record(answer__predicted=None)) == ["The answer of the network was not assessed."]
+
+
+def test_how_often_such_answers_were_right_is_told_beside_it() -> None:
+    sure = {
+        "value": 0.64,
+        "low": 0.5,
+        "high": 0.76,
+        "num": 100,
+        "num_positive": 64,
+        "num_patients": 80,
+        "lowest": 0.91,
+        "highest": 0.97,
+    }
+    said = words.answer_sentences(
+        record(answer__as_sure=sure, answer__calibration_error={"value": 0.22, "by_chance_up_to": 0.09})
     )
-    assert words.answer_sentence(record(answer__is_calibrated=False)).endswith(
-        "calibration was looked at and left it as it is."
+    assert said[1] == "On the test split such probabilities were off by 0.22 on average (up to 0.09 would be chance)."
+    assert said[2].replace("\u00a0", " ") == (
+        "Of 100 test images of 80 other patients with an answer stated at 0.91 to 0.97, 64 were answered rightly: 64 % (95 % interval "
+        "50 % to 76 %)."
     )
-    unknown = [{"class": "no_tumor", "stated": 0.8, "calibrated": None}]
-    assert words.answer_sentence(record(answer__is_calibrated=False, answer__classes=unknown)).endswith(
-        "calibration was not assessed."
-    )
-    assert words.answer_sentence(record(answer__predicted=None)) == "The answer of the network was not assessed."
 
 
 def test_a_score_far_from_the_threshold_is_only_compared_with_it() -> None:
     assert words.call_sentences(record())[0] == (
-        "For 'tumor' the score of the patient's 4 images is 0.10, below the threshold of 0.40: called negative."
+        "For 'tumor' the score of the patient's 4 images is 0.10, below the threshold of 0.40 (by 1.8 in log-odds): called negative."
     )
     assert "close to the threshold" not in call()
     assert "convention" not in call()
@@ -45,7 +65,7 @@ def test_a_score_far_from_the_threshold_is_only_compared_with_it() -> None:
 def test_a_score_near_the_threshold_is_said_to_be_near() -> None:
     near = {"decision__score": 0.3, "decision__distance_log_odds": -0.44}
     assert "close to the threshold" in call(**near)
-    assert "at or above the threshold of 0.40: called positive" in call(
+    assert "at or above the threshold of 0.40 (by 0.0 in log-odds): called positive" in call(
         decision__score=0.4, decision__distance_log_odds=0.0, decision__called="positive", operating_point__chosen={}
     )
 
@@ -60,16 +80,18 @@ def test_a_score_where_validation_had_nobody_is_called_by_convention() -> None:
 
 def test_cases_with_about_the_same_score_are_counted() -> None:
     assert (
-        "Of 30 test images of 12 other patients with about the score of this image (0.12), 3 were 'tumor': 10 % (95 % interval 2 % "
-        "to 30 %)."
+        "Of the 30 test images of 12 other patients with the nearest scores (0.08 to 0.20; that of this image is 0.12), 3 were 'tumor': 10 % "
+        "(95 % interval 2 % to 30 %)."
     ) in call().replace("\u00a0", " ")
-    assert "does not settle the matter" not in call()
+    assert "reassuring" not in call()
 
 
-@pytest.mark.parametrize(("low", "high", "is_open"), [(0.02, 0.39, False), (0.02, 0.41, True), (0.41, 0.9, False)])
-def test_an_interval_on_both_sides_of_the_threshold_settles_nothing(low: float, high: float, is_open: bool) -> None:
-    said = call(decision__similar_scores__low=low, decision__similar_scores__high=high)
-    assert ("does not settle the matter" in said) == is_open
+@pytest.mark.parametrize(
+    ("num", "called", "clashes"), [(14, "negative", False), (15, "negative", True), (29, "positive", False)]
+)
+def test_a_negative_call_among_the_ill_is_said_to_clash(num: int, called: str, clashes: bool) -> None:
+    said = call(decision__similar_scores__num_positive=num, decision__called=called)
+    assert ("do not take it as reassuring" in said) == clashes
 
 
 def test_too_few_of_about_the_same_score_are_not_assessed() -> None:
@@ -84,44 +106,63 @@ def test_without_a_threshold_nobody_is_called() -> None:
     assert said == ["Call at a threshold: not assessed, no class was named as the one not to miss."]
 
 
-def test_a_negative_call_names_those_who_were_missed() -> None:
-    said = words.miss_sentence(record())
-    assert said is not None
-    assert said.replace("\u00a0", " ") == (
-        "Negative does not mean healthy: at this threshold 2 of 40 'tumor' patients of the test split were missed: 5 % (95 % "
-        "interval 1 % to 17 %)."
-    )
-    assert words.miss_sentence(record(decision__called="positive")) is None
-    assert "1 of 40 'tumor' patients of the test split was missed" in str(
-        words.miss_sentence(record(operating_point__num_missed=1.0))
+def test_a_negative_call_names_those_who_were_missed_both_ways_round() -> None:
+    said = [one.replace("\u00a0", " ") for one in words.miss_sentences(record())]
+    assert said == [
+        "Negative does not mean healthy.",
+        "Of 19 patients of the test split that were called negative, 2 were 'tumor': 11 % (3 % to 31 %); fewer where 'tumor' is rarer than "
+        "there.",
+        "Of 40 'tumor' patients 2 were called negative: 5 % (1 % to 17 %).",
+    ]
+    assert words.miss_sentences(record(decision__called="positive")) == []
+
+
+def test_an_aim_that_was_missed_on_the_test_split_is_told() -> None:
+    assert words.threshold_sentence(record()) is None  # no aim is stated
+    rule = {"name": "sensitivity", "target": 0.95}
+    assert words.threshold_sentence(record(operating_point__chosen__rule=rule)) is None  # 0.95 is reached
+    low = {"value": 0.72, "low": 0.63, "high": 0.8, "reason": None}
+    missed = record(operating_point__chosen__rule=rule, operating_point__test__sensitivity=low)
+    assert words.threshold_sentence(missed) == (
+        "The sensitivity that was aimed at, 0.95, was not reached on the test split: 0.72 (0.63 to 0.80)."
     )
 
 
 def test_sets_and_referral() -> None:
     said = words.uncertainty_sentences(record())
-    assert len(said) == 1
-    assert "'no_tumor'" in said[0]
-    assert "0.88 (0.80 to 0.94)" in said[0]
+    assert said[0].replace("\u00a0", " ") == (
+        "Set of likely classes: 'no_tumor'. The right class should lie in such sets in 90 % of images like those of the test split; it was "
+        "88 % (80 % to 94 %) there."
+    )
+    assert said[-1] == "Spread over an ensemble or dropout: not assessed."
+    failed = words.uncertainty_sentences(
+        record(uncertainty__measured_coverage={"value": 0.72, "low": 0.66, "high": 0.78})
+    )
+    assert "Do not rely on it" in failed[0]
     referred = words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__set=[]))
-    assert "empty" in referred[0]
-    assert "should not decide this case alone" in referred[1]
+    assert "none, the image fits no class well" in referred[0]
+    assert "a person should decide this case" in referred[1]
+    everybody = words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__refers_all=True))
+    assert "nothing particular about this case" in everybody[1]
     missing = words.uncertainty_sentences(record(uncertainty__refer=None, uncertainty__set=None))
-    assert missing == ["Set of likely classes: not assessed.", "Whether a person should decide: not assessed."]
+    assert missing[:2] == ["Set of likely classes: not assessed.", "Whether a person should decide: not assessed."]
 
 
 def test_what_is_measured_on_a_map() -> None:
     said = [one.replace("\u00a0", " ") for one in words.map_sentences(record()["maps"][0])]
     assert said == [
         "75 % of the evidence on the map speaks for 'no_tumor', the rest against it.",
-        "60 % of the evidence for it lies in the upper left quarter of the picture.",
-        "Outlined: the strongest 2 % of the map (63 pixels), with 20 % of the evidence for it. Largest value at row 9, column 25.",
+        "60 % of the evidence for it lies in the upper left quarter of the picture (25 % if spread evenly).",
+        "Outlined: the strongest 2 % of the map (63 pixels), with 20 % of the evidence for it. Largest value at row 9, column 25 of the "
+        "network's input, counted from the upper left.",
+        "The largest value lies inside the marked lesion.",
     ]
     blank = words.map_sentences(record(maps__0__is_blank=True)["maps"][0])
     assert blank == ["The map is the same everywhere and tells nothing."]
     opposed = words.map_sentences(record(maps__0__measured__level_for=None)["maps"][0])
     assert opposed == ["Nothing on the map speaks for 'no_tumor'."]
     area = words.map_sentences(record(maps__0__measured__outlined_mm2=210.0)["maps"][0])
-    assert "(63 pixels, 2.1 cm²)" in area[-1]
+    assert "(63 pixels, 2.1 cm²)" in area[2]
 
 
 def test_how_fine_the_map_is() -> None:
@@ -144,7 +185,9 @@ def test_how_fine_the_map_is() -> None:
 
 
 def test_the_image_comes_first() -> None:
-    assert words.quality_sentences(record()) == ["Nothing about the image is unusual among those of the training."]
+    assert words.quality_sentences(record()) == [
+        "Nothing about the image is unusual among those of the training. This does not say that the result is right."
+    ]
     bad = words.quality_sentences(record(quality__status="bad", quality__reasons=["The image is nearly black."]))
     assert bad == [
         "The image is not one that the network can be asked about: no result should be drawn from it.",
@@ -184,7 +227,7 @@ def test_known_limits_follow_from_the_record() -> None:
     ):  # fmt: skip
         assert part in text
     assert words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (
-        "Shortcuts: not assessed."
+        "Whether the network answers by what is no disease: not assessed."
     )
 
 
@@ -199,7 +242,7 @@ def test_no_sentence_is_surer_than_its_numbers_or_names_what_is_no_class() -> No
             decision__similar_scores__high=low + 0.3, uncertainty__set=set_, maps__0__measured__level_for=level,
         )  # fmt: skip
         said = [
-            words.answer_sentence(one), *words.call_sentences(one), *words.uncertainty_sentences(one), words.miss_sentence(one) or "",
+            *words.answer_sentences(one), *words.call_sentences(one), *words.uncertainty_sentences(one), *words.miss_sentences(one),
             *words.map_sentences(one["maps"][0]), *words.resolution_sentences(one["maps"][0]), *words.known_limits(one),
         ]  # fmt: skip
         text = " ".join(said)
@@ -216,5 +259,14 @@ def test_where_people_are_unknown_groups_are_counted_and_not_called_patients() -
     unknown = record(
         tested_on__patients_known=False, similar__same=[neighbor(is_close=False)], similar__num_compared=191.0
     )
-    assert "of 12 other groups of near-duplicate images with about the score" in " ".join(words.call_sentences(unknown))
+    assert "of 12 other groups of near-duplicate images with the nearest scores" in " ".join(
+        words.call_sentences(unknown)
+    )
     assert words.similar_sentence(unknown).endswith("validation images (191 groups of near-duplicate images).")
+
+
+def test_commands_are_not_for_clinicians() -> None:
+    assert words.without_commands("Not assessed. scanlens explain parts=score_card compares them.") == "Not assessed."
+    assert (
+        words.without_commands("limits were not measured (scanlens explain parts=limits)") == "limits were not measured"
+    )

@@ -31,8 +31,9 @@ def similar_scores(
 ) -> dict[str, Any]:
     """Among the images whose score is nearest to that of image `n`: how many are positive.
 
-    Near means a small difference of log-odds, at most `WITHIN`; of equally near ones the first count. Images of the same patient
-    as image `n` do not count.
+    Near means a small difference of log-odds, at most `WITHIN`; of equally near ones the first count. Where fewer than
+    `LEAST_SIMILAR` are so near, the nearest so many are taken however far they are: `lowest` and `highest` tell. Images of the same
+    patient as image `n` do not count.
 
     Args:
         n: the image that is asked about.
@@ -43,7 +44,8 @@ def similar_scores(
 
     Returns:
         value, low, high, reason: the share of positive images with its 95 % interval over patients; `num`, `num_positive`,
-        `num_patients`; `lowest` and `highest` score among them. Without `LEAST_SIMILAR` images the share is None.
+        `num_patients`; `lowest` and `highest` score among them. `is_near`: whether all are within
+        `WITHIN`. Without `LEAST_SIMILAR` images of others the share is None.
 
     Raises:
         ValueError: if the lengths differ, or a score lies outside of [0, 1].
@@ -53,10 +55,11 @@ def similar_scores(
         raise ValueError("score_N must lie in [0, 1]: probabilities are expected.")
     log_odds_N = np.log(np.clip(score_N, _EPS, 1)) - np.log(np.clip(1 - score_N, _EPS, 1))
     apart_N = np.abs(log_odds_N - log_odds_N[n])
-    others = np.flatnonzero((groups.patient_N != groups.patient_N[n]) & (apart_N <= WITHIN))
+    others = np.flatnonzero(groups.patient_N != groups.patient_N[n])
     if len(others) < LEAST_SIMILAR:
-        return _nothing(f"{len(others)} test images of others have about this score, and {LEAST_SIMILAR} are needed")
+        return _nothing(f"only {len(others)} test images of others are there, and {LEAST_SIMILAR} are needed")
     near = others[np.argsort(apart_N[others], kind="stable")[:num]]
+    near = near[: max(LEAST_SIMILAR, int((apart_N[near] <= WITHIN).sum()))]
     among_N = np.zeros(len(score_N), dtype=bool)
     among_N[near] = True
     bounds = share_interval(is_positive_N, among_N, groups)
@@ -70,11 +73,12 @@ def similar_scores(
         "num_patients": groups.count(among_N),
         "lowest": float(score_N[near].min()),
         "highest": float(score_N[near].max()),
+        "is_near": bool((apart_N[near] <= WITHIN).all()),
     }
 
 
 def _nothing(reason: str) -> dict[str, Any]:
     return {
         "value": None, "low": None, "high": None, "reason": reason, "num": 0, "num_positive": 0, "num_patients": 0, "lowest": None,
-        "highest": None,
+        "highest": None, "is_near": None,
     }  # fmt: skip

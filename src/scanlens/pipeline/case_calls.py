@@ -73,6 +73,7 @@ def case_calls(run: Run, cases: Sequence[str]) -> dict[str, Any]:
             | _as_dict(found[case], calls)
             | {"patient": _patient(place[case], test, judged, found, calls)}
             | {"similar_scores": _similar(place[case], test, found, calls)}
+            | {"as_sure": as_sure(place[case], test)}
             for case in cases
             if case in place
         },
@@ -115,6 +116,12 @@ def _similar(n: int, test: Predicted, found: dict[str, Call], calls: Calls) -> d
         return None
     score_N = np.array(scores, dtype=np.float64)
     return similar_scores(n, score_N, np.isin(test.target_N, calls.target.members), test.units)
+
+
+def as_sure(n: int, test: Predicted) -> dict[str, Any]:
+    """Of test images of others whose predicted class was stated about as probable: how many answers were right."""
+    is_right_N = test.probabilities_NK.argmax(axis=1) == test.target_N
+    return similar_scores(n, np.clip(test.probabilities_NK.max(axis=1), 0, 1), is_right_N, test.units)
 
 
 def _pseudonyms(run: Run) -> Callable[[str | None], str | None]:

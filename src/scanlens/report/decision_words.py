@@ -54,7 +54,7 @@ def threshold_origin(chosen: Mapping[str, Any], unit: str) -> str:
     """
     rule = mapping(chosen.get("rule"))
     if rule.get("name") == "argmax":
-        return f"No threshold was chosen: a {unit} is called what is most probable, whatever a miss costs."
+        return f"No threshold was chosen: {_a(unit)} is called what is most probable, whatever a miss costs."
     gap = [finite(one) for one in sequence(chosen.get("gap"))]
     aim, how = _aim(rule)
     if len(gap) == 2:
@@ -64,6 +64,10 @@ def threshold_origin(chosen: Mapping[str, Any], unit: str) -> str:
             "split had no part in it."
         )
     return f"The threshold, {_threshold(chosen)}, was chosen on the validation split as {how}; the test split had no part in it."
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def rule_table(decisions: Mapping[str, Any]) -> list[dict[str, Any]]:

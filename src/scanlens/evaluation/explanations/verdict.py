@@ -21,7 +21,7 @@ LEVELS: tuple[Level, ...] = ("WITHHELD", "NOT SUPPORTED", "WEAK", "SUPPORTED")
 MEANINGS: dict[Level, str] = {
     "SUPPORTED": "the network's answer depends on the highlighted region more than on comparable regions elsewhere. Whether "
     "the answer is right, or the region is diseased, this does not say.",
-    "WEAK": "there are signs that the answer depends on the highlighted region, and a reason not to rely on them.",
+    "WEAK": "the answer may depend on the highlighted region, and there is a reason not to rely on it.",
     "NOT SUPPORTED": "no sign was found that the answer depends on the highlighted region more than on comparable regions "
     "elsewhere. The map must not be taken for the reason of the answer.",
     "WITHHELD": "the map is not shown, because it could mislead.",
@@ -122,8 +122,8 @@ def _region_in_words(region: Mapping[str, Any]) -> str:
     if drop <= 0:
         moves = "do not fall" if drop == 0 else f"rise by {-drop:.2f}"
         return (
-            f"Without the highlighted region the log-odds of the explained class {moves} (from {region['margin']:.2f}): the answer "
-            "does not rest on it."
+            f"Without the highlighted region the log-odds of the explained class {moves} (from {region['margin']:.2f}): no sign "
+            "that the answer rests on it."
         )
     others = f"{num} regions of the same shape elsewhere"
     if as_large == 0:

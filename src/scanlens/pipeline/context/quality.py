@@ -51,7 +51,7 @@ _OF_LOOKS = {
 }
 _WHOLE = {
     PICTURE: ("Unlike training pictures", ""),
-    FEATURES: ("Unlike to the network", ""),
+    FEATURES: ("Distance in the features of the network", ""),
     TEXT: ("Letter-like marks", ""),
 }
 NAMES: Mapping[str, dict[str, str]] = MappingProxyType(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scanlens.report.case_sheet.arrays import measured, read_map
+import numpy as np
+
+from scanlens.report.case_sheet.arrays import MapArrays, measured, read_map
 from scanlens.report.case_sheet.identity import pair
 from scanlens.report.case_sheet.sources import Sources
 from scanlens.report.folder import finite, mapping, sequence
@@ -25,8 +27,17 @@ def outlined_share(sources: Sources) -> float:
     return finite(mapping(mapping(sources.run.explanations).get("verdict")).get("share")) or DEFAULT_SHARE
 
 
-def against_runner_up(sources: Sources, case: str, mm_per_px: list[float] | None) -> dict[str, Any]:
-    """The map of the predicted class against the second most probable one; without it only the reason."""
+def against_runner_up(
+    sources: Sources, case: str, mm_per_px: list[float] | None, first: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The map of the predicted class against the second most probable one; without it only the reason.
+
+    Args:
+        sources: of the run.
+        case: its name.
+        mm_per_px: rows and columns of a pixel in millimeters.
+        first: the first map of the record, which it may hardly differ from.
+    """
     found = mapping(sources.beside(case).get("runner_up"))
     arrays = read_map(_folder(sources), found.get("npz"))
     if arrays is None:
@@ -40,9 +51,20 @@ def against_runner_up(sources: Sources, case: str, mm_per_px: list[float] | None
         "log_odds": finite(found.get("log_odds")),
         "scale": finite(sources.method(str(found.get("method") or "")).get("scale")),
         "npz": found.get("npz"),
+        "correlation": _correlation(arrays, read_map(_folder(sources), mapping(first).get("npz"))),
         "measured": measured(arrays, share=outlined_share(sources), mm_per_px=mm_per_px),
         "reason": None,
     }
+
+
+def _correlation(one: MapArrays, other: MapArrays | None) -> float | None:
+    """Pearson's, over all pixels; None where a map is missing or flat."""
+    if other is None or other.map_HW.shape != one.map_HW.shape:
+        return None
+    first, second = (np.asarray(each.known_HW, dtype=np.float64).ravel() for each in (one, other))
+    if not (first.std() > 0 and second.std() > 0):
+        return None
+    return float(np.clip(np.corrcoef(first, second)[0, 1], -1, 1))
 
 
 def resolution(sources: Sources, method: str, mm_per_px: list[float] | None) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _lines(arrays: MapArrays, measured: dict[str, Any], entry: dict[str, Any], i
     drawn.append(_peak(sequence(measured.get("peak_yx")), width))
     drawn.append(_cell(sequence(mapping(entry.get("resolution")).get("cell_px")), height, width))
     drawn.append(_scale_bar(image, height, width))
+    drawn.append(_sides(width))
     label = html.escape(f"Outlines of the strongest evidence{_for_whom(entry)}, one cell of the map, scale", quote=True)
     return f'<svg class="lines lines-{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{"".join(drawn)}</svg>'
 
@@ -70,7 +71,7 @@ def _for_whom(entry: dict[str, Any]) -> str:
 
 def _scale_only(arrays: MapArrays, image: dict[str, Any], name: str) -> str:
     height, width = arrays.map_HW.shape
-    bar = _scale_bar(image, height, width)
+    bar = _scale_bar(image, height, width) + _sides(width)
     return f'<svg class="lines bar-{name}" viewBox="0 0 {width} {height}" aria-hidden="true">{bar}</svg>'
 
 
@@ -127,12 +128,24 @@ def _scale_bar(image: dict[str, Any], height: int, width: int) -> str:
     unit, margin = width / 320, width / 40
     x, y, long = margin, height - margin, length / per_px
     line = f"M{x:.4g} {y:.4g}h{long:.4g}M{x:.4g} {y - 4 * unit:.4g}v{8 * unit:.4g}M{x + long:.4g} {y - 4 * unit:.4g}v{8 * unit:.4g}"
-    words, place = html.escape(f"{significant(length)} {unit_name}"), f'x="{x + long / 2:.4g}" y="{y - 8 * unit:.4g}"'
     return (
         f'<path d="{line}" stroke="#000" stroke-width="{4 * unit:.3g}"/>'
         f'<path class="scale" d="{line}" stroke="#fff" stroke-width="{1.6 * unit:.3g}"/>'
-        f'<g text-anchor="middle" font-size="{12 * unit:.3g}"><text {place} fill="none" stroke="#000" stroke-width="{3 * unit:.3g}">{words}'
-        f'</text><text {place} fill="#fff">{words}</text></g>'
+        + _label(f"{significant(length)} {unit_name}", x + long / 2, y - 8 * unit, width, anchor="middle")
+    )
+
+
+def _sides(width: int) -> str:
+    """Which side of the patient is which is not known to the program: said in the picture."""
+    return _label("L/R unknown", width / 40, width / 20, width, anchor="start")
+
+
+def _label(words: str, x: float, y: float, width: int, *, anchor: str) -> str:
+    """White letters with a dark rim, seen on any ground."""
+    unit, said, place = width / 320, html.escape(words), f'x="{x:.4g}" y="{y:.4g}"'
+    return (
+        f'<g text-anchor="{anchor}" font-size="{12 * unit:.3g}"><text {place} fill="none" stroke="#000" stroke-width="{3 * unit:.3g}">{said}'
+        f'</text><text {place} fill="#fff">{said}</text></g>'
     )
 
 

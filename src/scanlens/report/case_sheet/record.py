@@ -66,6 +66,7 @@ def _record(sources: Sources, one: dict[str, Any]) -> Record:
     case = str(one.get("case"))
     about, said = identity.image(sources, case), result.answer(sources, one)
     mm_per_px = about["mm_per_px"]
+    maps = evidence.maps(sources, one, mm_per_px)
     return {
         "schema": "scanlens.case",
         "schema_version": SCHEMA_VERSION,
@@ -76,9 +77,10 @@ def _record(sources: Sources, one: dict[str, Any]) -> Record:
         "answer": said,
         "decision": result.decision(sources, case),
         "uncertainty": result.uncertainty(sources, case, said["predicted"]),
-        "maps": evidence.maps(sources, one, mm_per_px),
-        "runner_up_map": evidence.against_runner_up(sources, case, mm_per_px),
+        "maps": maps,
+        "runner_up_map": evidence.against_runner_up(sources, case, mm_per_px, maps[0] if maps else None),
         "similar": _similar(sources, case),
+        "scan": one.get("scan"),
         "lesion_share": finite(one.get("mask_area_share")),
         "shortcuts": _shortcuts(sources),
     }

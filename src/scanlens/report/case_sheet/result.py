@@ -27,9 +27,19 @@ def answer(sources: Sources, one: dict[str, Any]) -> dict[str, Any]:
         "is_right": None if not (target and predicted) else target == predicted,
         "classes": classes,
         "is_calibrated": bool(sources.calls.get("is_calibrated")),
+        "calibration_error": _calibration_error(sources),
+        "as_sure": mapping(call.get("as_sure")) or None,
         "runner_up": classes[1]["class"] if len(classes) > 1 else None,
         "selected_as": one.get("reason"),
     }
+
+
+def _calibration_error(sources: Sources) -> dict[str, Any] | None:
+    """How far stated (or calibrated) probabilities lay from what came true on the test split."""
+    change = mapping(mapping(sources.run.evaluation.get("calibration")).get("change"))
+    after = mapping(change.get("after")) or mapping(change.get("before"))
+    value = finite(after.get("ece_debiased"))
+    return None if value is None else {"value": value, "by_chance_up_to": finite(after.get("ece_by_chance_high"))}
 
 
 def decision(sources: Sources, case: str) -> dict[str, Any]:
@@ -73,6 +83,7 @@ def operating_point(sources: Sources) -> dict[str, Any]:
         "test": {name: mapping(test.get(name)) for name in rates},
         "num_positive": _sum(test, "true_positives", "false_negatives"),
         "num_missed": finite(test.get("false_negatives")),
+        "num_called_negative": _sum(test, "true_negatives", "false_negatives"),
         "num_negative": _sum(test, "true_negatives", "false_positives"),
         "num_false_alarms": finite(test.get("false_positives")),
         "per_thousand": mapping(decisions.get("per_thousand")) or None,
@@ -94,6 +105,7 @@ def uncertainty(sources: Sources, case: str, predicted: object) -> dict[str, Any
         "measured_coverage": mapping(judged.get("coverage")) or None,
         "measured_coverage_of_class": mapping(own.get("coverage")) or None,
         "refer": call.get("refer"),
+        "refers_all": referral.get("share_referred") == 1.0,
         "referral_reason": referral.get("reason"),
         "entropy_nats": finite(row.get("entropy")),
         "mutual_information_nats": finite(row.get("mutual_information")),

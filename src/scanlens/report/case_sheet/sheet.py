@@ -17,11 +17,14 @@ from scanlens.report.case_sheet.figures import layers
 from scanlens.report.cases import picture
 from scanlens.report.charts import color_bar
 from scanlens.report.decision_words import decision_sentences
-from scanlens.report.folder import RunFolder, finite, mapping
+from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.html import rendered
 from scanlens.report.words import NOT_ASSESSED, number, significant, whole, without_paths
 
 Record = dict[str, Any]
+_UNKNOWN = "unknown"
+_SAME = 0.95  # correlation from which two maps show one thing
+_CHOSEN = {"worst miss": "most probable wrong answer", "best hit": "most probable right answer"}
 STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js",)
 
 
@@ -40,18 +43,22 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         styles=STYLES,
         scripts=SCRIPTS,
         record=record,
+        is_calibrated=record["answer"]["is_calibrated"],
         title=f"Case {record['case']}",
-        answer=words.answer_sentence(record),
+        answer=words.answer_sentences(record),
         calls=words.call_sentences(record),
         uncertainty=words.uncertainty_sentences(record),
-        miss=words.miss_sentence(record),
+        miss=" ".join(words.miss_sentences(record)),
         quality=words.quality_sentences(record),
         checks=[_check(one) for one in record["quality"]["checks"]],
         classes=[_class(row) for row in record["answer"]["classes"]],
         first=maps[0] if maps else None,
         others=maps[1:],
         rival=_rival(folder, record, _scan(maps)),
-        threshold=decision_sentences(mapping(run.evaluation.get("decisions")))[:3],
+        threshold=_threshold(record, run),
+        scan=picture(folder, record["scan"]),
+        size=_size(record["image"]["network_size_px"]) or "",
+        chosen=_CHOSEN.get(str(record["answer"]["selected_as"]), str(record["answer"]["selected_as"] or "")),
         similar_note=words.similar_sentence(record),
         neighbors=_neighbors(folder, record),
         limits=words.known_limits(record),
@@ -59,6 +66,11 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         previous=previous,
         following=following,
     )
+
+
+def _threshold(record: Record, run: RunFolder) -> list[str]:
+    told = decision_sentences(mapping(run.evaluation.get("decisions")))[:3]
+    return [one for one in (words.threshold_sentence(record), *told) if one]
 
 
 def _maps(folder: Path, record: Record) -> list[dict[str, Any]]:
@@ -87,9 +99,9 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int,
         "is_withheld": is_withheld,
         "word": word,
         "css": word.lower().replace(" ", "-"),
-        "reasons": verdict.get("reasons") or [f"The map was not tested: {NOT_ASSESSED}."],
-        "against": verdict.get("against") or [],
-        "also": verdict.get("also") or [],
+        "reasons": _plain(verdict.get("reasons")) or [f"The map was not tested: {NOT_ASSESSED}."],
+        "against": _plain(verdict.get("against")),
+        "also": _plain(verdict.get("also")),
         "layers": None
         if is_withheld or entry["is_blank"]
         else layers(folder, entry, image, name=f"map{place}", scan=scan),
@@ -99,6 +111,10 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int,
         "said": [] if is_withheld else words.map_sentences(entry),
         "resolution": [] if is_withheld else words.resolution_sentences(entry),
     }
+
+
+def _plain(sentences: object) -> list[str]:
+    return [words.without_commands(one) for one in sequence(sentences)]
 
 
 def _rival(folder: Path, record: Record, scan: str | None) -> dict[str, Any]:
@@ -111,6 +127,9 @@ def _rival(folder: Path, record: Record, scan: str | None) -> dict[str, Any]:
     if drawn is None:
         reason = without_paths(str(found["reason"] or "").rstrip("."))
         return {"class": found["class"], "layers": None, "said": f"{NOT_ASSESSED}{', ' + reason if reason else ''}."}
+    if (finite(found.get("correlation")) or 0.0) > _SAME:
+        said = f"Hardly another map than that of the answer (correlation {number(found['correlation'], 2)}): nearly all that competes is '{found['class']}'."
+        return {"class": found["class"], "layers": None, "said": said}
     said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (orange), and the reverse (blue)."
     if finite(found.get("log_odds")) is not None:
         said += f" The log-odds between the two are {number(found['log_odds'], 2)}."
@@ -127,22 +146,28 @@ def _class(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(one: dict[str, Any]) -> dict[str, str]:
+def _check(one: dict[str, Any]) -> dict[str, Any]:
     inside = {True: "usual", False: "unusual"}.get(one["is_inside"], NOT_ASSESSED)
     low, high = finite(one["low"]), finite(one["high"])
     usual = NOT_ASSESSED if low is None or high is None else f"{significant(low)} to {significant(high)}"
     unit = f" ({one['unit']})" if one["unit"] else ""
-    return {"name": f"{one['name']}{unit}", "value": significant(one["value"]), "usual": usual, "said": inside}
+    return {
+        "name": f"{one['name']}{unit}",
+        "is_usual": one["is_inside"] is True,
+        "value": significant(one["value"]),
+        "usual": usual,
+        "said": inside,
+    }
 
 
 def _neighbors(folder: Path, record: Record) -> list[dict[str, Any]]:
     found = []
-    for kind, head in (("same", "same label"), ("other", "other label")):
+    for kind, head in (("same", "labeled as answered"), ("other", "labeled otherwise")):
         for one in record["similar"][kind]:
             said = f"called {one['predicted']}" if one["predicted"] else ""
             said += f" with {number(one['probability'], 2)}" if one["probability"] is not None else ""
             near = {True: "", False: "not close"}.get(one["is_close"], "")
-            apart = "" if one["percentile"] is None else f"distance: percentile {number(one['percentile'], 0)}"
+            apart = "" if one["percentile"] is None else f"distance: percentile {number(one['percentile'], 1)}"
             found.append(
                 {
                     "case": str(one["case"] or ""),
@@ -182,7 +207,7 @@ def _identity(record: Record) -> list[tuple[str, str]]:
         ("Trained", model["trained"]),
         ("Software", f"scanlens {model['written_by']}, {packages}"),
     ]
-    return [(name, NOT_ASSESSED if value is None else str(value)) for name, value in rows]
+    return [(name, _UNKNOWN if value is None else str(value)) for name, value in rows]
 
 
 def _spacing(image: dict[str, Any]) -> str | None:

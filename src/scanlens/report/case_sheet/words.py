@@ -6,6 +6,7 @@ to be not assessed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from scanlens.report.folder import finite, mapping, sequence
@@ -26,21 +27,48 @@ FEW_PATIENTS, FEW_IMAGES = 30, 30
 CLOSE_LOG_ODDS = 0.5  # odds of 1.6 times as much
 
 
-def answer_sentence(record: Record) -> str:
-    """What the network names, and how probable it says that is."""
+def answer_sentences(record: Record) -> list[str]:
+    """What the network names, how probable it says that is, and how often such answers were right."""
     answer = record["answer"]
     first = next((row for row in answer["classes"] if row["class"] == answer["predicted"]), None)
     if first is None or first["stated"] is None:
-        return f"The answer of the network was {NOT_ASSESSED}."
-    said = f"The network's output fits '{first['class']}' best, with a probability of {number(first['stated'], 2)}"
+        return [f"The answer of the network was {NOT_ASSESSED}."]
     if answer["is_calibrated"] and first["calibrated"] is not None:
-        return f"{said}; calibrated on the validation split {number(first['calibrated'], 2)}."
-    return f"{said}; calibration was {_uncalibrated(record)}."
+        said = [
+            f"The network's output fits '{first['class']}' best: calibrated on the validation split, with a probability of "
+            f"{number(first['calibrated'], 2)} (as stated by the network, {number(first['stated'], 2)})."
+        ]
+    else:
+        said = [
+            f"The network's output fits '{first['class']}' best and states {number(first['stated'], 2)} for it. This was not calibrated: "
+            "do not read it as the probability of a disease."
+        ]
+    return said + _how_sure(record)
 
 
-def _uncalibrated(record: Record) -> str:
-    calibrated = any(row["calibrated"] is not None for row in record["answer"]["classes"])
-    return "looked at and left it as it is" if calibrated else NOT_ASSESSED
+def _how_sure(record: Record) -> list[str]:
+    """What became of probabilities on the test split."""
+    answer, said = record["answer"], []
+    error = mapping(answer["calibration_error"])
+    if finite(error.get("value")) is not None:
+        by_chance = finite(error.get("by_chance_up_to"))
+        chance = "" if by_chance is None else f" (up to {number(by_chance, 2)} would be chance)"
+        said.append(f"On the test split such probabilities were off by {number(error['value'], 2)} on average{chance}.")
+    similar = mapping(answer["as_sure"])
+    if similar.get("value") is not None:
+        said.append(
+            f"Of {whole(similar['num'])} test images of {_other(similar['num_patients'], _unit(record))} with an answer stated at "
+            f"{number(similar['lowest'], 2)} to {number(similar['highest'], 2)}, {whole(similar['num_positive'])} "
+            f"{_was(similar['num_positive'])} answered rightly: {_share(similar)}."
+        )
+    return said
+
+
+def _share(found: dict[str, Any]) -> str:
+    """ "10 % (95 % interval 2 % to 30 %)"."""
+    if found.get("low") is None:
+        return f"{percent(found['value'])} ({found.get('reason') or 'no interval'})"
+    return f"{percent(found['value'])} (95\u00a0% interval {percent(found['low'])} to {percent(found['high'])})"
 
 
 def call_sentences(record: Record) -> list[str]:
@@ -55,8 +83,10 @@ def call_sentences(record: Record) -> list[str]:
         else "this image"
     )
     side = "at or above" if score >= threshold else "below"
+    apart = finite(found["distance_log_odds"])
+    by = "" if apart is None else f" (by {number(abs(apart), 1)} in log-odds)"
     said = [
-        f"For '{positive}' the score of {whose} is {number(score, 2)}, {side} the threshold of {number(threshold, 2)}: called "
+        f"For '{positive}' the score of {whose} is {number(score, 2)}, {side} the threshold of {number(threshold, 2)}{by}: called "
         f"{found['called']}."
     ]
     if _in_gap(record):
@@ -65,7 +95,7 @@ def call_sentences(record: Record) -> list[str]:
             f"No validation {found['unit']} that decided the threshold scored between {low} and {high}, where this score lies: where the "
             "threshold was put in this range is a convention, and so is this call."
         )
-    elif (apart := finite(found["distance_log_odds"])) is not None and abs(apart) < CLOSE_LOG_ODDS:
+    elif apart is not None and abs(apart) < CLOSE_LOG_ODDS:
         said.append("The score lies close to the threshold: a small change of the image could turn the call.")
     return said + _similar_scores(found, _unit(record))
 
@@ -95,65 +125,106 @@ def _similar_scores(found: dict[str, Any], unit: str) -> list[str]:
     if similar.get("value") is None:
         return [f"How often it was so at about this score: {NOT_ASSESSED}{_because(similar.get('reason'))}."]
     num, positive = similar["num"], similar["num_positive"]
-    score = "" if found["unit"] == "image" else f" ({number(found['image_score'], 2)})"
-    said = (
-        f"Of {whole(num)} test images of {_other(similar['num_patients'], unit)} with about the score of this image{score}, "
-        f"{whole(positive)} {'was' if positive == 1 else 'were'} '{found['positive']}': {percent(similar['value'])}"
-    )
-    if similar.get("low") is None:
-        return [f"{said} ({similar.get('reason')})."]
-    bounds = f"95 % interval {percent(similar['low'])} to {percent(similar['high'])}"
-    return [f"{said} ({bounds})."] + (
-        []
-        if _one_side(similar, found)
-        else ["This interval reaches to both sides of the threshold: the score does not settle the matter."]
-    )
-
-
-def _one_side(similar: dict[str, Any], found: dict[str, Any]) -> bool:
-    return not similar["low"] < found["threshold"] < similar["high"]
-
-
-def uncertainty_sentences(record: Record) -> list[str]:
-    """The set of likely classes with its measured coverage, and whether a person should look."""
-    found, said = record["uncertainty"], []
-    if found["set"] is None:
-        said.append(f"Set of likely classes: {NOT_ASSESSED}{_because(found['reason'])}.")
-    else:
-        names = (
-            joined([f"'{name}'" for name in found["set"]], most=8)
-            if found["set"]
-            else "empty: the image is unlike what was seen"
-        )
-        measured = mapping(found["measured_coverage"])
-        bounds = f" ({interval(measured, 2)})" if interval(measured, 2) else ""
+    of_image = "" if found["unit"] == "image" else f"; that of this image is {number(found['image_score'], 2)}"
+    said = [
+        f"Of the {whole(num)} test images of {_other(similar['num_patients'], unit)} with the nearest scores ({number(similar['lowest'], 2)} "
+        f"to {number(similar['highest'], 2)}{of_image}), {whole(positive)} {_was(positive)} '{found['positive']}': {_share(similar)}."
+    ]
+    if found["called"] == "negative" and 2 * positive >= num:
         said.append(
-            f"Set of likely classes: {names}. Such sets should hold the right class in {percent(found['aimed_coverage'])} of images "
-            f"like those of the test split; there they did in {number(measured.get('value'), 2)}{bounds}."
-        )
-    if found["refer"] is None:
-        said.append(f"Whether a person should decide: {NOT_ASSESSED}.")
-    elif found["refer"]:
-        said.append(
-            f"By its own rule the network should not decide this case alone{_because(found['referral_reason'])}."
+            f"The call is negative, yet half or more of these were '{found['positive']}': do not take it as reassuring."
         )
     return said
 
 
-def miss_sentence(record: Record) -> str | None:
-    """Of an answer that is negative: how many of those who had it were missed in the test; None for other answers."""
+def uncertainty_sentences(record: Record) -> list[str]:
+    """The set of likely classes with its measured coverage, and whether a person should look."""
+    found = record["uncertainty"]
+    said = _set_sentences(record)
+    if found["refer"] is None:
+        said.append(f"Whether a person should decide: {NOT_ASSESSED}.")
+    elif found["refer"] and found["refers_all"]:
+        said.append(
+            "No safe rule for leaving cases to the network was found on validation, so every image is referred to a person; this says "
+            "nothing particular about this case."
+        )
+    elif found["refer"]:
+        said.append("By the rule chosen on validation a person should decide this case, not the network alone.")
+    if found["entropy_nats"] is None:
+        said.append(f"Spread over an ensemble or dropout: {NOT_ASSESSED}.")
+    return said
+
+
+def _set_sentences(record: Record) -> list[str]:
+    found, predicted = record["uncertainty"], record["answer"]["predicted"]
+    if found["set"] is None:
+        return [f"Set of likely classes: {NOT_ASSESSED}{_because(found['reason'])}."]
+    names = (
+        joined([f"'{name}'" for name in found["set"]], most=8) if found["set"] else "none, the image fits no class well"
+    )
+    measured, aim = mapping(found["measured_coverage"]), finite(found["aimed_coverage"])
+    high = finite(measured.get("high"))
+    failed = aim is not None and high is not None and high < aim
+    held = f"it was {_percents(measured)} there"
+    said = [
+        f"Set of likely classes: {names}."
+        + (
+            f" Do not rely on it: the right class should lie in such sets in {percent(aim)} of images, and on the test split {held}."
+            if failed
+            else f" The right class should lie in such sets in {percent(aim)} of images like those of the test split; {held}."
+        )
+    ]
+    own = mapping(found["measured_coverage_of_class"])
+    if finite(own.get("value")) is not None:
+        said.append(f"For test images that are '{predicted}' it did in {_percents(own)}.")
+    return said
+
+
+def _percents(found: dict[str, Any]) -> str:
+    """ "88 % (80 % to 94 %)"."""
+    low, high = finite(found.get("low")), finite(found.get("high"))
+    bounds = "" if low is None or high is None else f" ({percent(low)} to {percent(high)})"
+    return f"{percent(found.get('value'))}{bounds}"
+
+
+def miss_sentences(record: Record) -> list[str]:
+    """Of a negative call: how many called so had it, and how many who had it were called so; empty for other calls."""
     found, point = record["decision"], record["operating_point"]
     if found.get("called") != "negative" or point.get("num_positive") is None:
+        return []
+    test, positive, unit = mapping(point["test"]), point["positive"], point["unit"]
+    missed = point["num_missed"]
+    said = ["Negative does not mean healthy."]
+    if finite(mapping(test.get("npv")).get("value")) is not None:
+        said.append(
+            f"Of {counted(point['num_called_negative'], f'{unit}')} of the test split that were called negative, {whole(missed)} {_was(missed)} "
+            f"'{positive}': {_percents(_rest(test['npv']))}; fewer where '{positive}' is rarer than there."
+        )
+    share = _percents(_rest(test.get("sensitivity")))
+    return [*said, f"Of {_positives(point)} {whole(missed)} {_was(missed)} called negative: {share}."]
+
+
+def threshold_sentence(record: Record) -> str | None:
+    """Whether the aim of the threshold was reached on the test split; None where it was, or there is no such aim."""
+    point = record["operating_point"]
+    aim = finite(mapping(mapping(point.get("chosen")).get("rule")).get("target"))
+    reached = mapping(mapping(point.get("test")).get("sensitivity"))
+    value = finite(reached.get("value"))
+    if aim is None or value is None or value >= aim:
         return None
-    rate = mapping(mapping(point["test"]).get("sensitivity"))
-    low, high, value = (finite(rate.get(name)) for name in ("low", "high", "value"))
-    share = "" if value is None else f": {percent(1 - value)}"
-    bounds = "" if low is None or high is None else f" (95 % interval {percent(1 - high)} to {percent(1 - low)})"
-    of = _positives(point)
-    return (
-        f"Negative does not mean healthy: at this threshold {whole(point['num_missed'])} of "
-        f"{of} of the test split {_was(point['num_missed'])} missed{share}{bounds}."
-    )
+    bounds = f" ({interval(reached, 2)})" if interval(reached, 2) else ""
+    return f"The sensitivity that was aimed at, {number(aim, 2)}, was not reached on the test split: {number(value, 2)}{bounds}."
+
+
+def _rest(share: object) -> dict[str, Any]:
+    """One less a share with its interval."""
+    found = mapping(share)
+    value, low, high = (finite(found.get(name)) for name in ("value", "low", "high"))
+    return {
+        "value": None if value is None else 1 - value,
+        "low": None if high is None else 1 - high,
+        "high": None if low is None else 1 - low,
+    }
 
 
 def _positives(point: dict[str, Any]) -> str:
@@ -182,7 +253,7 @@ def map_sentences(entry: dict[str, Any]) -> list[str]:
     quadrant = mapping(found["quadrant"])
     if quadrant:
         said.append(
-            f"{percent(quadrant['share'])} of the evidence for it lies in the {quadrant['name']} quarter of the picture."
+            f"{percent(quadrant['share'])} of the evidence for it lies in the {quadrant['name']} quarter of the picture (25\u00a0% if spread evenly)."
         )
     area = f"{whole(found['outlined_px'])} pixels" + (
         "" if found["outlined_mm2"] is None else f", {significant(found['outlined_mm2'] / 100, 2)} cm²"
@@ -190,8 +261,11 @@ def map_sentences(entry: dict[str, Any]) -> list[str]:
     row, column = found["peak_yx"]
     said.append(
         f"Outlined: the strongest {percent(found['share'])} of the map ({area}), with {percent(found['evidence_in_outline'])} of the evidence "
-        f"for it. Largest value at row {row}, column {column}."
+        f"for it. Largest value at row {row}, column {column} of the network's input, counted from the upper left."
     )
+    if entry["pointing_hit"] is not None:
+        where = {0.0: "outside", 1.0: "inside"}.get(entry["pointing_hit"], "partly inside")
+        said.append(f"The largest value lies {where} the marked lesion.")
     return said
 
 
@@ -224,11 +298,17 @@ def quality_sentences(record: Record) -> list[str]:
     """What is known of the image before any answer."""
     found = record["quality"]
     words = {
-        "good": "Nothing about the image is unusual among those of the training.",
+        "good": "Nothing about the image is unusual among those of the training. This does not say that the result is right.",
         "odd": "The image is unlike those of the training: the result may not hold.",
         "bad": "The image is not one that the network can be asked about: no result should be drawn from it.",
     }
     said = [words.get(str(found["status"]), f"Quality of the image: {NOT_ASSESSED}.")]
+    unusual = [one["name"] for one in found["checks"] if one["is_inside"] is False]
+    if unusual:
+        lowered = [name[:1].lower() + name[1:] for name in unusual]
+        said.append(
+            f"{whole(len(unusual))} of {counted(len(found['checks']), 'check')} outside of the usual: {joined(lowered)}."
+        )
     return said + [without_paths(reason) for reason in found["reasons"]]
 
 
@@ -272,7 +352,7 @@ def known_limits(record: Record) -> list[str]:
             f"The network is known to be swayed by what is no disease: {joined(shortcuts['convicted'], most=6)}."
         )
     elif shortcuts["reason"]:
-        said.append(f"Shortcuts: {NOT_ASSESSED}.")
+        said.append(f"Whether the network answers by what is no disease: {NOT_ASSESSED}.")
     said += [without_paths(warning) for warning in about["warnings"]]
     if not about["is_external"]:
         source = "" if not about["source"] else f" ({str(about['source']).rstrip('.')})"
@@ -285,5 +365,11 @@ def known_limits(record: Record) -> list[str]:
     return said
 
 
+def without_commands(text: object) -> str:
+    """Without what a clinician cannot type: sentences and brackets that hold a command."""
+    kept = re.sub(r"\s*\(scanlens [^)]*\)", "", str(text))
+    return re.sub(r"\s*\bscanlens [a-z]+ [^.]*\.", "", kept).strip()
+
+
 def _because(reason: object) -> str:
-    return f", {without_paths(str(reason).rstrip('.'))}" if reason else ""
+    return f", {without_paths(without_commands(reason).rstrip('.'))}" if reason else ""
