@@ -153,7 +153,7 @@ def _check(one: dict[str, Any]) -> dict[str, Any]:
     unit = f" ({one['unit']})" if one["unit"] else ""
     return {
         "name": f"{one['name']}{unit}",
-        "is_usual": one["is_inside"] is True,
+        "is_usual": one["is_inside"] is not False,
         "value": significant(one["value"]),
         "usual": usual,
         "said": inside,

@@ -58,10 +58,16 @@ def _how_sure(record: Record) -> list[str]:
     if similar.get("value") is not None:
         said.append(
             f"Of {whole(similar['num'])} test images of {_other(similar['num_patients'], _unit(record))} with an answer stated at "
-            f"{number(similar['lowest'], 2)} to {number(similar['highest'], 2)}, {whole(similar['num_positive'])} "
+            f"{_range(similar)}, {whole(similar['num_positive'])} "
             f"{_was(similar['num_positive'])} answered rightly: {_share(similar)}."
         )
     return said
+
+
+def _range(found: dict[str, Any]) -> str:
+    """ "0.91 to 0.97", or one number where both would be printed alike."""
+    low, high = (number(found[name], 2) for name in ("lowest", "highest"))
+    return low if low == high else f"{low} to {high}"
 
 
 def _share(found: dict[str, Any]) -> str:
@@ -127,8 +133,8 @@ def _similar_scores(found: dict[str, Any], unit: str) -> list[str]:
     num, positive = similar["num"], similar["num_positive"]
     of_image = "" if found["unit"] == "image" else f"; that of this image is {number(found['image_score'], 2)}"
     said = [
-        f"Of the {whole(num)} test images of {_other(similar['num_patients'], unit)} with the nearest scores ({number(similar['lowest'], 2)} "
-        f"to {number(similar['highest'], 2)}{of_image}), {whole(positive)} {_was(positive)} '{found['positive']}': {_share(similar)}."
+        f"Of the {whole(num)} test images of {_other(similar['num_patients'], unit)} with the nearest scores "
+        f"({_range(similar)}{of_image}), {whole(positive)} {_was(positive)} '{found['positive']}': {_share(similar)}."
     ]
     if found["called"] == "negative" and 2 * positive >= num:
         said.append(
