@@ -92,7 +92,7 @@ def test_the_page_asks_for_nothing_outside_itself(page: str, finished: Path) -> 
     references = [(tag, attrs[name]) for tag, attrs in elements for name in ("src", "href") if attrs.get(name)]
     assert len(references) > 20
     elsewhere = {one for one in references if not (one[1] or "").startswith(("data:", "#"))}
-    beside = ("methods.txt", "checklist.csv", "checklist.md", "../results.csv", "../results.tex")
+    beside = ("methods.txt", "checklist.csv", "checklist.md", "cohort.json", "../results.csv", "../results.tex")
     sheets = [f"cases/{path.name}" for path in (finished / "report" / "cases").glob("*.html")]
     assert sheets
     assert elsewhere == {("a", name) for name in (*beside, *sheets)}, "links to files of the run that a reader may open"

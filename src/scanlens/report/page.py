@@ -19,6 +19,7 @@ from scanlens.report.audit_page import build_audit_page
 from scanlens.report.case_sheet.write import case_table, write_cases
 from scanlens.report.cases import explained_cases, methods, picture
 from scanlens.report.checklist import NOTE, checklists, write_checklist
+from scanlens.report.cohort import measured_table, write_cohort
 from scanlens.report.explanations import explanation_sections
 from scanlens.report.external_page import render_external
 from scanlens.report.flow import data_flow, flow_chart
@@ -43,6 +44,7 @@ _PAPER_FILES = (
     ("methods.txt", "methods.txt"),
     ("checklist.csv", "checklist.csv"),
     ("checklist.md", "checklist.md"),
+    ("cohort.json", "cohort.json"),
 )
 _LEVELS = (("patient", "per patient"), ("slice", "per image"))
 
@@ -92,6 +94,7 @@ def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | Non
     write_methods(run)
     build_audit_page(run.path)
     write_cases(run)
+    write_cohort(run)
     path = build_report(run.path, max_cases=max_cases)
     if bool(mapping(run.config.get("report")).get("pdf")) if pdf is None else pdf:
         write_pdfs(path.parent)
@@ -136,6 +139,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
         max_cases = DEFAULT_CASES if configured is None else max(0, int(configured))
     explained = explanation_sections(run)
     parts: dict[str, Any] = {
+        "measured": measured_table(run),
         "robustness_part": robustness_section(run),
         "uncertainty_part": uncertainty_section(run),
         "explanation_parts": explained,
