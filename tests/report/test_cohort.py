@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def test_file_and_page_are_written_and_follow_the_schema(folder: Path) -> None:
     for row in measured_table(read_run(folder)):
         assert row["title"] in page
     assert 'href="cohort.json"' in page
+
+
+def test_the_manifest_lists_every_file_and_sha256sum_agrees(tmp_path: Path) -> None:
+    other = write_run_folder(tmp_path / "run")
+    report = write_report(other).parent
+    lines = (report / "MANIFEST.sha256").read_text(encoding="utf-8").splitlines()
+    files = {path.relative_to(report).as_posix() for path in report.rglob("*") if path.is_file()} - {"MANIFEST.sha256"}
+    assert {line.split("  ", 1)[1] for line in lines} == files
+    for line in lines:
+        digest, name = line.split("  ", 1)
+        assert digest == hashlib.sha256((report / name).read_bytes()).hexdigest()
 
 
 def test_a_run_that_rebuilds_pictures_has_none(tmp_path: Path) -> None:

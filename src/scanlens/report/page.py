@@ -26,6 +26,7 @@ from scanlens.report.flow import data_flow, flow_chart
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
 from scanlens.report.html import rendered
 from scanlens.report.latex import write_results
+from scanlens.report.manifest import write_manifest
 from scanlens.report.methods_text import methods_paragraphs, write_methods
 from scanlens.report.pdf import write_pdfs
 from scanlens.report.robustness import robustness_section
@@ -73,6 +74,7 @@ class ReportWriter:
                 write_pdfs(path.parent)
             except RunError as error:
                 log.warning("no PDF was written: %s", error)
+            write_manifest(path.parent)
         return path
 
 
@@ -100,6 +102,7 @@ def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | Non
         write_pdfs(path.parent)
     else:
         path.with_suffix(".pdf").unlink(missing_ok=True)  # of a former page
+    write_manifest(path.parent)
     return path
 
 
