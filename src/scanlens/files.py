@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either all of it or what it held before, also if the machine stops."""
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write `data` so that `path` holds either all of it or what it held before, also if the machine stops.
+
+    Args:
+        path: the file; folders above it are made.
+        data: its content.
+        private: readable and writable by its owner alone, where the system knows owners.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -23,30 +29,32 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.chmod(temporary, (0o600 if private else 0o666) & ~_umask())  # mkstemp makes files of its owner alone
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """`write_bytes` of UTF-8."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), private=private)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """`write_text` of indented JSON; NaN and infinities are refused, since JSON has neither."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", private=private)
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, private: bool = False
+) -> None:
     """`write_text` of a table; None becomes an empty cell."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    write_text(path, buffer.getvalue())
+    write_text(path, buffer.getvalue(), private=private)
 
 
 def write_list(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -60,6 +68,13 @@ def write_list(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, o
 
 def _defused(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def make_private_folder(folder: Path) -> None:
+    """A folder that its owner alone may open, where the system knows owners; one that is there becomes so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.name == "posix":
+        folder.chmod(0o700)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
