@@ -73,7 +73,8 @@ def open_source(data: Config, config: Config) -> Any:
     source, is_dicom = build(data), is_of_dicom(data)
     if privacy_plan(config).hides(is_dicom=is_dicom):
         return HiddenNames(source, hides_patients=not is_dicom)
-    source.notes = [*getattr(source, "notes", []), *getattr(source, "notes_if_named", [])]
+    if is_dicom:
+        source.notes += source.notes_if_named
     return source
 
 
