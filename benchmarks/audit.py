@@ -74,20 +74,25 @@ def audited(name: str, root: Path, outputs: Path) -> dict[str, object]:
     }
 
 
+def named(run: Path, table: str) -> list[dict[str, str]]:
+    """Rows of a list of the audit, with the id of each image."""
+    id_of = {row["index"]: row["id"] for row in read_csv(run / "split.csv")}
+    return [{**row, "id": id_of[row["index"]]} for row in read_csv(run / "audit" / table)]
+
+
 def truth(name: str, folder: Path, run: Path) -> dict[str, object]:
     """Agreement with what is known of a data set."""
     if name == "brain_tumor_mri":
         with (folder / "images.csv").open(encoding="utf-8", newline="") as file:
             known = {row["file"]: row["near_duplicate_group"] for row in csv.DictReader(file)}
-        mine = {row["id"]: row["group"] for row in read_csv(run / "audit" / "copies.csv") if row["kind"] == "near"}
-        mine |= {
-            row["id"]: f"copy{row['group']}" for row in read_csv(run / "audit" / "copies.csv") if row["id"] not in mine
-        }
+        rows = named(run, "copies.csv")
+        mine = {row["id"]: row["group"] for row in rows if row["kind"] == "near"}
+        mine |= {row["id"]: f"copy{row['group']}" for row in rows if row["id"] not in mine}
         return {"pairs": agreement(known, mine)}
     if name.startswith("dementia_mri,"):
         with (folder / "subjects.csv").open(encoding="utf-8", newline="") as file:
             known = {row["file"]: row["subject"] for row in csv.DictReader(file)}
-        mine = {row["id"]: row["chain"] for row in read_csv(run / "audit" / "chains.csv")}
+        mine = {row["id"]: row["chain"] for row in named(run, "chains.csv")}
         ids = sorted(known)
         score = adjusted_rand_score([known[i] for i in ids], [mine.get(i, i) for i in ids])
         return {"pairs": agreement(known, mine), "adjusted_rand": round(float(score), 4)}

@@ -137,7 +137,7 @@ def test_a_run_without_a_name_is_called_after_an_outer_process_or_slurm_or_the_t
     assert re.search(rf"^cache: {pattern}$", shown, re.MULTILINE), shown
 
 
-def test_a_run_gets_a_folder_with_hydras_files_below_logs(tmp_path: Path) -> None:
+def test_a_run_gets_a_folder_without_files_of_hydra_which_hold_paths(tmp_path: Path) -> None:
     done = run("seed=3", "run_id=first-try", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "outputs" / "first-try"
@@ -146,8 +146,7 @@ def test_a_run_gets_a_folder_with_hydras_files_below_logs(tmp_path: Path) -> Non
     assert config["run_dir"] == str(folder)
     assert config["paths"] == {"outputs": str(tmp_path / "outputs"), "cache": str(tmp_path / "outputs" / ".cache")}
     assert config["run_id"] == "first-try"
-    assert (folder / "logs" / "hydra" / "overrides.yaml").is_file()
-    assert not (folder / ".hydra").exists()
+    assert not list(folder.rglob("*hydra*"))
 
 
 @pytest.mark.parametrize("word", ["run_id=../elsewhere", "run_id=a,b", "run_id=", "run_id=.hidden", "+run_id=a/b"])
@@ -257,8 +256,10 @@ def test_pickles_are_not_rerun(capsys: pytest.CaptureFixture[str]) -> None:
         (["report"], 2, "scanlens report needs run=..."),
         (["report", "rum=x"], 2, "scanlens report has no 'rum'. Did you mean 'run'?"),
         (["report", "run=no-such-run"], 1, "no-such-run"),
-        (["predict", "run=r", "path=a.png", "path=b.png"], 0, "r ['a.png', 'b.png'] 3 True"),
-        (["predict", "run=r", "path=a.nii", "maps=12", "overlay=false"], 0, "r ['a.nii'] 12 False"),
+        (["predict", "run=r", "path=a.png", "path=b.png"], 0, "r ['a.png', 'b.png'] 3 True False"),
+        (["predict", "run=r", "path=a.nii", "maps=12", "overlay=false"], 0, "r ['a.nii'] 12 False False"),
+        (["predict", "run=r", "path=a.dcm", "names=keep"], 0, "r ['a.dcm'] 3 True True"),
+        (["predict", "run=r", "path=a.dcm", "names=hide"], 2, "auto (as in the run) or keep is expected, got 'hide'"),
         (["predict", "run=r", "path=a.nii", "overlay=no"], 2, "true or false is expected, got 'no'"),
         (["predict", "run=r", "path=a.nii", "maps=-1"], 2, "a whole number from 0, is expected, got '-1'"),
         (["predict", "run=r", "a.png"], 2, "'a.png' is not of the form name=value"),
@@ -279,8 +280,8 @@ def test_the_console_script(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pipeline = ModuleType("scanlens.pipeline.predict")
-    pipeline.predict = lambda run, paths, num_mapped, overlay: sys.stdout.write(
-        f"{run} {[str(path) for path in paths]} {num_mapped} {overlay}\n"
+    pipeline.predict = lambda run, paths, num_mapped, overlay, shows_files: sys.stdout.write(
+        f"{run} {[str(path) for path in paths]} {num_mapped} {overlay} {shows_files}\n"
     )  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, pipeline.__name__, pipeline)
     monkeypatch.setenv("RUN_ID", "a-run")

@@ -383,7 +383,8 @@ def fold_job(config: DictConfig) -> float | None:
         return run_job(config)
     except ScanlensError as error:
         name = str(HydraConfig.get().sweep.subdir)
-        logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, error)
+        told = getattr(error, "public", error)  # the log may be passed on; the terminal gets the whole when it ends
+        logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, told)
         raise
 
 
@@ -396,10 +397,11 @@ def audit_job(config: DictConfig) -> None:
 
 
 def _checked_job(config: DictConfig) -> dict[str, Any]:
-    """The plain values of one job of Hydra's, all mistakes in them refused together."""
+    """The plain values of one job of Hydra's, all mistakes in them refused together; from then on there is a folder for run.log."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
+    Path(hydra.runtime.output_dir, "logs").mkdir(parents=True, exist_ok=True)
     return _checked(config, hydra.runtime.choices, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
 
 

@@ -61,7 +61,7 @@ def predict(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(PREDICT_HELP)
         return
-    given = pairs("predict", arguments, required=("run", "path"), optional=("maps", "overlay"))
+    given = pairs("predict", arguments, required=("run", "path"), optional=("maps", "overlay", "names"))
     overlay = given.get("overlay", ["true"])[-1]
     maps = given.get("maps", [str(MAPPED_SLICES)])[-1]
     if not (maps.isdecimal() and len(maps) <= 6):
@@ -70,11 +70,18 @@ def predict(arguments: Sequence[str]) -> None:
         )
     if overlay not in ("true", "false"):
         raise ConfigError([f"overlay: true or false is expected, got '{overlay}'"])
+    names = given.get("names", ["auto"])[-1]
+    if names not in ("auto", "keep"):
+        raise ConfigError([f"names: auto (as in the run) or keep is expected, got '{names}'"])
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from scanlens.pipeline.predict import predict
 
     predict(
-        Path(given["run"][-1]), [Path(path) for path in given["path"]], num_mapped=int(maps), overlay=overlay == "true"
+        Path(given["run"][-1]),
+        [Path(path) for path in given["path"]],
+        num_mapped=int(maps),
+        overlay=overlay == "true",
+        shows_files=names == "keep",
     )
 
 

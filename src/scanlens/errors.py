@@ -29,7 +29,16 @@ class ConfigError(ScanlensError):
 
 
 class DataError(ScanlensError):
-    """The data set as a whole cannot be used (empty, overlapping, too many unreadable files)."""
+    """The data set as a whole cannot be used (empty, overlapping, too many unreadable files).
+
+    Args:
+        message: for whoever ran the command.
+        public: the same without names of files and people, for what is passed on; None if the message holds none.
+    """
+
+    def __init__(self, message: str = "", *, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class ImageError(ScanlensError):

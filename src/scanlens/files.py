@@ -18,8 +18,14 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # as a spreadsheet sees i
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either all of it or what it held before, also if the machine stops."""
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write `data` so that `path` holds either all of it or what it held before, also if the machine stops.
+
+    Args:
+        path: the file; folders above it are made.
+        data: its content.
+        private: readable and writable by its owner alone, where the system knows owners.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -27,24 +33,26 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.chmod(temporary, (0o600 if private else 0o666) & ~_umask())  # mkstemp makes files of its owner alone
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """`write_bytes` of UTF-8."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), private=private)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """`write_text` of indented JSON; NaN and infinities are refused, since JSON has neither."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", private=private)
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, private: bool = False
+) -> None:
     """`write_text` of a table; None becomes an empty cell, and text that a spreadsheet would run is written by `as_cell`."""
     known, lines = set(columns), list[str]()
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")  # so that a lone \r is quoted too
@@ -53,7 +61,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
         if unknown := sorted(row.keys() - known):
             raise ValueError(f"{path.name}: no column for {', '.join(map(str, unknown))}")
         writer.writerow(as_cell(row.get(name)) for name in columns)
-    write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines))
+    write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines), private=private)
+
+
+def make_private_folder(folder: Path) -> None:
+    """A folder that its owner alone may open, where the system knows owners; one that is there becomes so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.name == "posix":
+        folder.chmod(0o700)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -34,7 +34,7 @@ Write outputs/RUN_ID/report again from what lies in the run folder; neither torc
 """
 
 PREDICT_HELP = """\
-scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3] [overlay=true]
+scanlens predict run=outputs/RUN_ID path=FILE_OR_FOLDER [path=...] [maps=3] [overlay=true] [names=auto]
 
 Judge new pictures, NIfTI volumes and DICOM files (of any name) with the best weights of a finished run, read and prepared
 as in its training. Writes, below outputs/RUN_ID/new,
@@ -51,7 +51,8 @@ as in its training. Writes, below outputs/RUN_ID/new,
                     ranked; <case>_slices.png draws it
   <case>_<method>.nii.gz   of NIfTI volumes: the maps of all slices on the voxels of the volume, in log-odds, NaN where the
                     network cannot look, to be laid over the scan in any viewer (overlay=false leaves it out)
-and the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
+Of DICOM files, and where the run has privacy.names=hide, the tables hold pseudonyms of files; names=keep names them.
+Writes also the scan and heat maps of each picture and, of each volume, of the slices (maps=3) that speak most for its class.
 Calibration, threshold, sets and referral are those that the run chose on its validation patients; what it did not choose is
 left empty, and said with its reason.
 

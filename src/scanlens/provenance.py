@@ -19,9 +19,10 @@ PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "grad-cam", "monai",
     "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "tifffile", "safetensors",
 )  # fmt: skip
-PRIVATE_SETTINGS = re.compile(
-    r"^((?:\+*)(?:data\.root|data\.file|path|paths\.\w+|split\.file|model\.weights))=.*", re.DOTALL
+_NAMES_A_PLACE = re.compile(
+    r"^\+*(data\.(root|file|folder|sidecar|labels|patients|boxes)(\.\w+)?|path|paths\.\w+|split\.file|model\.weights|run_dir)="
 )
+_LOOKS_LIKE_A_PLACE = re.compile(r"[/\\~]")
 
 
 def collect(*, seed: int, num_processes: int, data_fingerprint: str, argv: Sequence[str]) -> dict[str, Any]:
@@ -47,8 +48,19 @@ def collect(*, seed: int, num_processes: int, data_fingerprint: str, argv: Seque
 
 
 def shown_command(argv: Sequence[str]) -> str:
-    """The command line with the values of path settings replaced by `...`: paths may hold names of people."""
-    return " ".join([Path(argv[0]).name, *(PRIVATE_SETTINGS.sub(r"\1=...", word) for word in argv[1:])])
+    """The command line with `...` in place of values that are, or look like, places on a disk: they may hold names of people.
+
+    Of a run folder its own name is kept.
+    """
+    return " ".join([Path(argv[0]).name, *map(_shown_word, argv[1:])])
+
+
+def _shown_word(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if key in ("run", "runs", "folds"):
+        return f"{key}{equals}{','.join(Path(one).name for one in value.split(','))}"
+    is_private = _NAMES_A_PLACE.match(word) or _LOOKS_LIKE_A_PLACE.search(value)
+    return f"{key}=..." if equals and is_private else word
 
 
 def _version(name: str) -> str | None:

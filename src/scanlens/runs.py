@@ -36,6 +36,11 @@ class Run:
         return self.folder / "split.csv"
 
     @property
+    def images_file(self) -> Path:
+        """Of an audit whose images cannot be divided."""
+        return self.folder / "images.csv"
+
+    @property
     def volumes_file(self) -> Path:
         return self.folder / "volumes.csv"
 

@@ -204,7 +204,7 @@ def test_labels_by_any_key_and_patients_are_hashes(tmp_path: Path, by: str, keys
     assert [r.target for r in source.records()] == ["ill", "well", None]
     assert source.class_names == ["ill", "well"]
     assert source.records()[0].patient == Pseudonyms().of("H\0P0")
-    assert "1 of 3 images have no row in labels.csv, so no class." in source.notes
+    assert "1 of 3 images have no row in data.labels.file, so no class." in source.notes
     assert not [r for r in source.records() if "P0" in repr(r) or "Doe" in repr(r)]
 
 
@@ -228,7 +228,9 @@ def test_sites_are_known_by_machine_by_institution_hashed_and_by_a_column_of_the
 def test_file_names_that_hold_the_patient_are_told_without_naming_anyone(tmp_path: Path) -> None:
     write(tmp_path / "SECRET-1" / "a.dcm")
     write(tmp_path / "other" / "b.dcm", PatientID="12")
-    notes = " ".join(DicomSource(root=str(tmp_path)).notes)
+    source = DicomSource(root=str(tmp_path))
+    assert source.notes == [], "by default such names are hidden"
+    notes = " ".join(source.notes_if_named)
     assert "1 names of files hold the PatientID" in notes
     assert "SECRET-1" not in notes
 

@@ -247,7 +247,7 @@ def test_measured_channels_cannot_be_had_as_gray() -> None:
 def test_text_renamed_to_png_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("patient,label\n1,glioma\n")
     assert "not an image of a known kind" in reason_of(tmp_path / "a.png")
-    assert "b'patient,'" in reason_of(tmp_path / "a.png")
+    assert "patient" not in reason_of(tmp_path / "a.png"), "what a file begins with may be a name"
 
 
 def test_an_empty_file_says_so(tmp_path: Path) -> None:

@@ -277,7 +277,10 @@ def test_labels_by_file_with_or_without_ending_and_patients_by_pattern(tmp_path:
         "sub-3/t1.nii": ("sub-3", None),
     }  # fmt: skip
     assert of.class_names == ["ill", "well"]
-    assert of.notes == ["1 of 4 volumes have no class in labels.csv.", "labels.csv names 1 files that are not on disk."]
+    assert of.notes == [
+        "1 of 4 volumes have no class in data.labels.file.",
+        "data.labels.file names 1 files that are not on disk.",
+    ]
     with pytest.raises(DataError, match=r"class 'il' is not in .* Did you mean 'ill'\?"):
         source(tmp_path, labels=labels, class_names=["il", "well"])
     with pytest.raises(ConfigError, match=r"labels.lable is unknown. Did you mean 'label'\?"):

@@ -102,7 +102,7 @@ def test_brain_tumor_mri_works_without_boxes(tmp_path: Path) -> None:
     (root / "boxes.csv").unlink()
     source = preset("brain_tumor_mri", root=str(root))
     assert all(record.mask is None for record in source.records())
-    assert source.notes == [f"boxes.csv is not under {tmp_path}, so no lesion boxes are known."]
+    assert source.notes == ["data.boxes.file is not under data.root, so no lesion boxes are known."]
 
 
 def test_dementia_mri_takes_subjects_from_its_table(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_dementia_mri_takes_subjects_from_its_table(tmp_path: Path) -> None:
 def test_dementia_mri_without_its_table_says_that_patients_are_not_known(tmp_path: Path) -> None:
     source = preset("dementia_mri", root=str(dementia_mri.write(tmp_path, with_table=False)))
     assert {record.patient for record in source.records()} == {None}
-    assert source.notes == [f"subjects.csv is not under {tmp_path}, so what it says of patients is not known."]
+    assert source.notes == ["data.sidecar.file is not under data.root, so what it says of patients is not known."]
 
 
 def test_lgg_flair_takes_classes_from_masks_patients_from_folders_and_keeps_sequences(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_one_folder_around_everything_is_looked_through(tmp_path: Path) -> None:
         save_gray(tmp_path / name)
     source = FolderSource(root=str(tmp_path))
     assert (source.class_names, splits(source)) == (["no", "yes"], {"train": 2, "test": 1})
-    assert "One folder, 'archive', holds everything" in source.notes[0]
+    assert "One folder holds everything" in source.notes[0]
 
 
 def test_given_class_names_fix_order_and_choice_wherever_the_folders_lie(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_given_class_names_fix_order_and_choice_wherever_the_folders_lie(tmp_pat
     source = FolderSource(root=str(tmp_path), class_names=["severe", "mild"])
     assert source.class_names == ["severe", "mild"]
     assert (targets(source), splits(source)) == ({"severe": 1, "mild": 2}, {"train": 2, "test": 1})
-    assert source.notes == ["1 images lie in no class folder and were left out (in: set)."]
+    assert source.notes == ["1 images lie in no class folder and were left out: 1 folders are no classes."]
 
 
 def test_a_class_that_is_not_on_disk_is_named_with_what_is_there(tmp_path: Path) -> None:
@@ -375,8 +375,8 @@ def test_a_sidecar_counts_what_it_does_not_know_and_knows_too_much(tmp_path: Pat
     source = FolderSource(root=str(tmp_path), sidecar={"file": "who.csv", "path": "file", "patient": "who"})
     assert [record.patient for record in source.records()] == ["P1", None]
     assert source.notes == [
-        "who.csv names 1 images that are not on disk.",
-        "who.csv says nothing of 1 of 2 images.",
+        "data.sidecar.file names 1 images that are not on disk.",
+        "data.sidecar.file says nothing of 1 of 2 images.",
         "1 of 2 images have no known patient.",
     ]
 
@@ -564,7 +564,7 @@ def test_rows_without_class_absent_images_and_other_classes_are_noted(tmp_path: 
     assert source.notes == [
         "1 rows have no class.",
         "1 rows are of no class in data.class_names and were left out.",
-        "1 of 3 images in images.csv are not on disk.",
+        "1 of 3 images in data.file are not on disk.",
     ]
     with pytest.raises(ImageError, match="the file is not there"):
         source.read(source.records()[2])

@@ -74,7 +74,9 @@ def test_leaks_of_the_given_split_are_named_and_mended(audited: tuple[Path, str]
     split_of = {row["id"]: row["split"] for row in read_csv(folder / "outputs/r/split.csv")}
     assert split_of["Testing/a/0.png"] == split_of["Training/a/0.png"] == split_of["Testing/a/1.png"]
     rows = read_csv(folder / "outputs/r/audit/copies.csv")
-    conflicting = {row["id"] for row in rows if row["group"] == rows[0]["group"] and row["kind"] == rows[0]["kind"]}
+    id_of = {row["index"]: row["id"] for row in read_csv(folder / "outputs/r/split.csv")}
+    first = [row for row in rows if row["group"] == rows[0]["group"] and row["kind"] == rows[0]["kind"]]
+    conflicting = {id_of[row["index"]] for row in first}
     assert conflicting == {"Training/a/1.png", "Testing/b/2.bmp"}  # two labels come first
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from fakes.commands import run_command, train
 from fakes.dicom_people import SECRETS, write_people, write_slice
+from scanlens.data.hidden_names import name_of_file
+from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.files import read_csv
 from scanlens.pipeline.lineage.stored import read_lineage
 from scanlens.pipeline.predict import predict
@@ -104,14 +106,16 @@ def test_prediction_marks_what_the_network_was_trained_on(
     monkeypatch.setenv("SCANLENS_PSEUDONYM_KEY", KEY)
     run = Run(folder / "outputs" / "second")
     split_of = {row["id"]: row["split"] for row in run.split_rows}
-    by_split = {split: name for name, split in split_of.items()}
+    by_split = {
+        split_of[Pseudonyms().of(name_of_file(path.name))]: path.name for path in sorted(folder.glob("scans/*.dcm"))
+    }
     new = tmp_path / "new"
     new.mkdir()
     for split in ("train", "val", "test"):
         shutil.copy(folder / "scans" / by_split[split], new / f"renamed-{split}")
     trained_on = int(by_split["train"][:2])
     write_slice(new / "another slice", person=trained_on, place=7)
-    written = predict(run.folder, [new], num_mapped=0)
+    written = predict(run.folder, [new], num_mapped=0, shows_files=True)
     marks = {row["file"]: row["seen_in_training"] for row in read_csv(written / "predictions.csv")}
     assert marks == {
         "renamed-train": "image",

@@ -171,7 +171,7 @@ def test_what_is_shown_of_a_new_volume_is_calibrated_and_said_to_be(
     np.testing.assert_allclose([float(row["calibrated_healthy"]) for row in after], odds / (1 + odds), rtol=1e-6)
     (patient,) = read_csv(folders[1] / "patients.csv")
     shown = float(patient[f"calibrated_{patient['predicted']}"])
-    assert f"new: {patient['predicted']} (calibrated {shown:.2f}); 8 images" in caplog.text
+    assert f"patient or volume of new-00000: {patient['predicted']} (calibrated {shown:.2f}); 8 images" in caplog.text
     assert "calibrated by run hot (temperature 2.00)" in caplog.text
 
 
@@ -202,7 +202,7 @@ def test_hostile_files_among_pictures_and_volumes_cost_a_reason_each(trained: Ru
     (tmp_path / "README").write_text("passed over")
     (tmp_path / "away.nii").symlink_to("/etc/hostname")
     started = time.monotonic()
-    folder = predict(trained.folder, [tmp_path], num_mapped=1)
+    folder = predict(trained.folder, [tmp_path], num_mapped=1, shows_files=True)
     assert time.monotonic() - started < 30
     rows = read_csv(folder / "predictions.csv")
     told = {row["file"]: row["reason"] for row in rows if row["reason"]}
@@ -263,7 +263,7 @@ def test_dicom_files_of_any_name_are_joined_by_hashed_patients_who_are_named_now
     dicom_series(tmp_path / "two", person="SECRET-BB", num=2)
     shutil.copy(tmp_path / "two" / "IM1", tmp_path / "two" / "copy")
     with caplog.at_level("INFO"):
-        folder = predict(trained.folder, [tmp_path], num_mapped=1)
+        folder = predict(trained.folder, [tmp_path], num_mapped=1, shows_files=True)
     slices, patients = read_csv(folder / "predictions.csv"), read_csv(folder / "patients.csv")
     assert [(row["file"], row["slice"]) for row in slices if not row["reason"]][:4] == [
         (f"one/IM{4 - i}", str(i)) for i in range(4)
@@ -315,7 +315,14 @@ def test_a_positive_class_that_the_data_do_not_have_stops_a_run_before_training(
 @pytest.mark.slow
 def test_every_real_volume_and_dicom_file_gets_a_row_of_its_own_or_a_reason(trained: Run, tmp_path: Path) -> None:
     program = "import sys; from scanlens.cli import main; main(sys.argv[1:])"
-    words = ["predict", f"run={trained.folder}", f"path={real_data('volumes')}", f"path={real_data('dicom')}", "maps=1"]
+    words = [
+        "predict",
+        f"run={trained.folder}",
+        f"path={real_data('volumes')}",
+        f"path={real_data('dicom')}",
+        "maps=1",
+        "names=keep",
+    ]
     before = set(trained.folder.glob("new/*"))
     done = run_command(["-c", program, *words], cwd=tmp_path, timeout_s=500)
     assert done.returncode == 0, done.stderr

@@ -65,7 +65,7 @@ class PredictionWriter(BasePredictionWriter):
         table = [
             self._row(split, index, values) for index, values in sorted(zip(index_N, rows_ND.tolist(), strict=True))
         ]
-        write_csv(self.folder / f"{split}.csv", list(table[0]), table)
+        write_csv(self.folder / f"{split}.csv", list(table[0]), table, private=True)
 
     def _row(self, split: str, index: int, values: list[float]) -> dict[str, object]:
         known = self.rows[index]

@@ -59,7 +59,8 @@ def freeze(config: Mapping[str, Any], run_dir: str | Path) -> None:
     wrong = [text for _, text in [*interpolation_mistakes(config), *unresolved]]
     if wrong:
         raise ConfigError(wrong)
-    write_text(Path(run_dir) / CONFIG_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    write_text(Path(run_dir) / CONFIG_FILE, text, private=True)  # it holds paths
 
 
 def load_frozen(run_dir: str | Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class RunSchema:
         data: source of images.
         split: who goes to train, val and test.
         audit: what is looked for in the data before training.
+        privacy: whether names of files and patients stand in the tables of the run.
         lineage: what is done where starting weights have seen test images.
         operating_point: the threshold of the class that must not be missed.
         cost: of mistakes, for the operating point.
@@ -55,6 +56,7 @@ class RunSchema:
     data: dict[str, Any]
     split: dict[str, Any]
     audit: dict[str, Any]
+    privacy: dict[str, Any]
     lineage: dict[str, Any]
     operating_point: dict[str, Any]
     cost: dict[str, Any]
@@ -178,6 +180,7 @@ BUILT_PARTS = (
     "data",
     "split",
     "audit",
+    "privacy",
     "lineage",
     "loader",
     "preprocess",

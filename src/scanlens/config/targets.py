@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "data": ("scanlens.data.sources.",),
     "split": ("scanlens.data.splits.",),
     "audit": ("scanlens.data.audit_plan.",),
+    "privacy": ("scanlens.data.privacy_plan.",),
     "lineage": ("scanlens.data.lineage_plan.",),
     "operating_point": ("scanlens.evaluation.plans.",),
     "cost": ("scanlens.evaluation.plans.",),

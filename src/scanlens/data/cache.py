@@ -226,7 +226,7 @@ def _make(
         "has_mask": has_mask,
         "quarantined": [[q.id, q.reason] for q in quarantined],
     }
-    write_json(folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, manifest, private=True)  # files that cannot be read are named in it
 
 
 def _check_space(folder: Path, num: int, shape: tuple[int, ...]) -> None:

@@ -81,8 +81,7 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.UnidentifiedImageError:
         raise ImageError(
-            "not an image of a known kind (PNG, JPEG, TIFF, BMP, GIF, WebP), or its header is damaged; "
-            f"it begins with {data[:8]!r}"
+            "not an image of a known kind (PNG, JPEG, TIFF, BMP, GIF, WebP), or its header is damaged"
         ) from None
     _check_size(image.height, image.width, max_pixels)
     if getattr(image, "is_animated", False):

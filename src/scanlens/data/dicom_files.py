@@ -15,7 +15,6 @@ import gzip
 import io
 import logging
 import os
-import re
 import stat
 import struct
 import threading
@@ -38,6 +37,7 @@ from pydicom.uid import (
 )
 
 from scanlens.data.decoders import _no_warnings
+from scanlens.data.reasons import words_of
 from scanlens.errors import ImageError
 
 MAX_BYTES = 512 * 2**20
@@ -190,14 +190,14 @@ def parsing() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """One line of at most 250 characters; quoted values, which may come from the header, are left out."""
+    """One line of at most 250 characters, without quoted values (`words_of`)."""
     if isinstance(error, MemoryError):
         return "the file needs more memory than there is"
-    words = re.sub(r"'[^']*'|\"[^\"]*\"|b'[^']*'", "...", " ".join(str(error).split())) or type(error).__name__
+    words = words_of(error)
     is_cut = isinstance(error, EOFError | struct.error) or any(
         word in words.lower() for word in ("truncat", "less than", "end of file", "unexpected end", "not enough")
     )
-    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({words[:150]})"
+    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({words})"
 
 
 def first_value(header: Dataset, keyword: str) -> Any:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scanlens.data.decoders import Decoded, decode
+from scanlens.data.reasons import words_of
 from scanlens.errors import ImageError
 from scanlens.types import Color, RawImage
 
@@ -131,11 +132,11 @@ def _reason(error: BaseException) -> str:
     """One line of at most 200 characters."""
     if isinstance(error, MemoryError):
         return "the file needs more memory than there is"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = words_of(error)
     if isinstance(error, Image.DecompressionBombError):
-        return f"the image is too large ({text[:150]})"
+        return f"the image is too large ({text})"
     is_cut = any(word in text.lower() for word in ("truncat", "not enough image data", "unexpected end"))
-    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({text[:150]})"
+    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({text})"
 
 
 def _color_of(decoded: Decoded) -> Color:

@@ -178,10 +178,9 @@ def _sites(records: Sequence[Record], column: str) -> dict[str, str]:
     found = {record.id: filled(str(record.meta.get(column, ""))) for record in records}
     absent = [name for name, site in found.items() if site is None]
     if absent:
-        raise DataError(
-            f"split.by=site, but {len(absent)} of {len(records)} images have no '{column}', such as '{absent[0]}'. "
-            "Fill in the column, or take these images out of the data set."
-        )
+        told = f"split.by=site, but {len(absent)} of {len(records)} images have no '{column}'"
+        remedy = "Fill in the column, or take these images out of the data set."
+        raise DataError(f"{told}, such as '{absent[0]}'. {remedy}", public=f"{told}. {remedy}")
     sites = {name: str(site).strip() for name, site in found.items()}
     if len(set(sites.values())) < 2:
         raise DataError(

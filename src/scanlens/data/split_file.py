@@ -15,6 +15,7 @@ from scanlens.files import from_cell
 from scanlens.types import SPLITS, Record, Split
 
 _REMEDY = "Set split.file=null to divide anew."
+_UNFIT = f"split.file does not fit the data set. {_REMEDY}"
 Line = Mapping[str, str]
 
 
@@ -47,14 +48,17 @@ def read_split(path: Path, records: Sequence[Record], *, may_share_patients: boo
         ]
         remedy = f"Mend {path}, or set split.file=null to divide anew."
         refuse_shared("patients", known, where=str(path), remedy=remedy)
-    note = f"The division into train, val and test was read from {path.name}."
+    note = "The division into train, val and test was read from a file (split.file)."
     return SplitTable(rows, [note, *thin_class_notes(rows, folds=None)])
 
 
 def _row(path: Path, index: int, record: Record, line: Line) -> SplitRow:
     split: Split | None = next((name for name in SPLITS if name == line["split"]), None)
     if split is None:
-        raise DataError(f"{path}: {record.id} has the split '{line['split']}'; train, val or test is expected.")
+        raise DataError(
+            f"{path}: {record.id} has the split '{line['split']}'; train, val or test is expected.",
+            public="split.file names a split other than train, val and test.",
+        )
     group = line.get("group") or record.patient or record.id
     return SplitRow(index, record.id, record.patient, group, record.target, split)
 
@@ -67,7 +71,7 @@ def _check_ids(path: Path, listed: Sequence[str], expected: Sequence[str]) -> No
     }
     mistakes = [f"{len(names)} images {problem}, such as '{names[0]}'" for problem, names in problems.items() if names]
     if mistakes:
-        raise DataError(f"{path} does not fit the data set: {'; '.join(mistakes)}. {_REMEDY}")
+        raise DataError(f"{path} does not fit the data set: {'; '.join(mistakes)}. {_REMEDY}", public=_UNFIT)
 
 
 def _check_facts(path: Path, found: Sequence[tuple[int, Line, Record]]) -> None:
@@ -86,7 +90,8 @@ def _check_facts(path: Path, found: Sequence[tuple[int, Line, Record]]) -> None:
         number, _, record = moved[0]
         mistakes.append(f"{len(moved)} images have another patient, such as '{record.id}' (row {number})")
     if mistakes:
-        raise DataError(f"{path} contradicts the data set: {'; '.join(mistakes)}. Mend one of them, or: {_REMEDY}")
+        told = f"{path} contradicts the data set: {'; '.join(mistakes)}. Mend one of them, or: {_REMEDY}"
+        raise DataError(told, public=_UNFIT)
 
 
 def _contradict(written: str | None, known: str | None) -> bool:

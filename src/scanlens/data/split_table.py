@@ -56,4 +56,5 @@ class SplitTable:
 
     def write(self, path: Path) -> None:
         """Write `split.csv`, whole or not at all."""
-        write_csv(path, COLUMNS, ({column: getattr(row, column) for column in COLUMNS} for row in self.rows))
+        rows = ({column: getattr(row, column) for column in COLUMNS} for row in self.rows)
+        write_csv(path, COLUMNS, rows, private=True)

@@ -47,14 +47,16 @@ def find_units(
         ]
     unknown = [record.id for record in records if record.patient is None]
     if by == "patient" and unknown:
-        raise DataError(
-            f"split.by=patient, but {len(unknown)} of {len(records)} images have no patient, such as '{unknown[0]}'. "
+        told = f"split.by=patient, but {len(unknown)} of {len(records)} images have no patient"
+        remedy = (
             "Say where patients are known (data.patient_pattern, data.sidecar, data.patient), or set split.by=auto."
         )
+        raise DataError(f"{told}, such as '{unknown[0]}'. {remedy}", public=f"{told}. {remedy}")
     if by == "near_duplicates" and groups is None:
         raise DataError("split.by=near_duplicates, but they were not looked for. Set data.look_for_duplicates=true.")
     if groups is not None and (absent := [record.id for record in records if record.id not in groups]):
-        raise DataError(f"{len(absent)} images have no near-duplicate group, such as '{absent[0]}'.")
+        told = f"{len(absent)} images have no near-duplicate group"
+        raise DataError(f"{told}, such as '{absent[0]}'.", public=f"{told}.")
     if groups is None:
         unit_of = {record.id: record.patient or record.id for record in records}
     elif by == "near_duplicates":
@@ -115,9 +117,8 @@ def refuse_shared(kind: str, pairs: Iterable[tuple[str | None, Split]], *, where
     if shared:
         named = [f"{name} ({', '.join(s for s in SPLITS if s in splits_of[name])})" for name in shared[:_MOST_NAMED]]
         more = f" and {len(shared) - _MOST_NAMED} more" if len(shared) > _MOST_NAMED else ""
-        raise DataError(
-            f"{len(shared)} {kind} are in more than one split of {where}: {', '.join(named)}{more}. {remedy}"
-        )
+        told = f"{len(shared)} {kind} are in more than one split"
+        raise DataError(f"{told} of {where}: {', '.join(named)}{more}. {remedy}", public=f"{told}.")
 
 
 def _group_name(group: int | str) -> str:

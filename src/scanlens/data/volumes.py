@@ -41,6 +41,7 @@ from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from scanlens.data.preprocess import LARGEST_VALUE
+from scanlens.data.reasons import words_of
 from scanlens.errors import ImageError
 
 MAX_VOXELS = 512_000_000
@@ -257,7 +258,7 @@ def _parsed(block: bytes) -> Any:
     """A header of nibabel, without the log lines it writes of small faults."""
     kinds = [kind for kind in (Nifti1Header, Nifti2Header) if kind.may_contain_header(block)]
     if not kinds:
-        raise ImageError(f"not a NIfTI file, or its header is damaged; it begins with {block[:8]!r}")
+        raise ImageError("not a NIfTI file, or its header is damaged")
     header = kinds[0](block[: kinds[0].sizeof_hdr], check=False)
     header.check_fix(logger=_silent, error_level=40)
     if header["magic"].item() != header.single_magic:
@@ -331,6 +332,6 @@ def _reason(error: BaseException, path: Path) -> str:
         return f"the file cannot be opened ({error.strerror})"
     if isinstance(error, MemoryError):
         return "the volume needs more memory than there is"
-    text = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
+    text = words_of(error, path=path)
     is_cut = isinstance(error, EOFError) or "Expected" in text
-    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({text[:150]})"
+    return f"the file is {'cut off' if is_cut else 'damaged or of an unknown variant'} ({text})"

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from scanlens.data.pseudonyms import Pseudonyms
-from scanlens.errors import ConfigError, RunError
+from scanlens.errors import RunError
 from scanlens.evaluation.similar_scores import similar_scores
 from scanlens.files import write_json
 from scanlens.pipeline.calls import WORDS, Call, Calls, read_calls
 from scanlens.pipeline.intake import NewImage
 from scanlens.pipeline.new_patients import Judged, NewPatient
 from scanlens.pipeline.patients import Predicted, read_predicted
+from scanlens.pipeline.shown_patients import pseudonym_of_patient
 from scanlens.runs import Run
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def case_calls(run: Run, cases: Sequence[str]) -> dict[str, Any]:
         `positive` (the class not to miss), `unit` that is called, `threshold`, `reasons` (why a part is missing) and `cases`: of each
         calibrated probabilities, score, call, set, referral, the same of its `patient`, and `similar_scores`.
     """
-    test, calls, pseudonym_of = read_predicted(run, "test"), read_calls(run), _pseudonyms(run)
+    test, calls, pseudonym_of = read_predicted(run, "test"), read_calls(run), pseudonym_of_patient(run)
     judged = [
         Judged(row["case"], NewImage("", _unread, patient=row["patient"]), row_K)
         for row, row_K in zip(test.rows, test.probabilities_NK, strict=True)
@@ -122,18 +122,6 @@ def as_sure(n: int, test: Predicted) -> dict[str, Any]:
     """Of test images of others whose predicted class was stated about as probable: how many answers were right."""
     is_right_N = test.probabilities_NK.argmax(axis=1) == test.target_N
     return similar_scores(n, np.clip(test.probabilities_NK.max(axis=1), 0, 1), is_right_N, test.units)
-
-
-def _pseudonyms(run: Run) -> Callable[[str | None], str | None]:
-    """Gives the pseudonym of a patient. Those of DICOM files are pseudonyms already; without a key there is none."""
-    if str(run.config["data"].get("_target_", "")).endswith("DicomSource"):
-        return lambda patient: patient
-    try:
-        known = Pseudonyms()
-    except ConfigError as error:
-        log.warning("patients get no pseudonym on the sheets of cases: %s", error)
-        return lambda _: None
-    return lambda patient: None if patient is None else known.of(patient)
 
 
 def _unread() -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 
 from scanlens.config import build
 from scanlens.data.cache import CachedImages, build_cache
+from scanlens.data.hidden_names import HiddenNames
 from scanlens.data.preprocess import Preprocess
+from scanlens.data.privacy_plan import PrivacyPlan, is_of_dicom
 from scanlens.errors import DataError, ImageError
 from scanlens.pipeline.build import is_reconstruction
 from scanlens.pipeline.progress import progress_bar
@@ -49,7 +51,7 @@ def decode(config: Config, *, accelerator: str) -> Listed:
     Raises:
         DataError: if there are no images, or too many cannot be read.
     """
-    source = build(config["data"])
+    source = open_source(config["data"], config)
     found = source.records()
     records = [record for record in found if record.target is not None or is_reconstruction(config)]
     if not records:
@@ -60,6 +62,25 @@ def decode(config: Config, *, accelerator: str) -> Listed:
     channels = wanted.channels or _num_channels(source, records)
     preprocess = wanted.resolved(size=size, channels=channels)
     return replace(read_all(source, records, preprocess, config), num_without_class=len(found) - len(records))
+
+
+def open_source(data: Config, config: Config) -> Any:
+    """The source of a `data` node, under pseudonyms where `privacy` of a configuration asks for them.
+
+    Raises:
+        DataError, ConfigError: what is asked for does not fit what is on disk; or there is no key for pseudonyms.
+    """
+    source, is_dicom = build(data), is_of_dicom(data)
+    if privacy_plan(config).hides(is_dicom=is_dicom):
+        return HiddenNames(source, hides_patients=not is_dicom)
+    if is_dicom:
+        source.notes += source.notes_if_named
+    return source
+
+
+def privacy_plan(config: Config) -> PrivacyPlan:
+    """What a configuration says of names; runs of earlier versions kept all."""
+    return build(config["privacy"]) if config.get("privacy") else PrivacyPlan(names="keep")
 
 
 def read_all(source: Any, records: Sequence[Record], preprocess: Preprocess, config: Config) -> Listed:
@@ -112,9 +133,9 @@ def _num_channels(source: Any, records: Sequence[Record]) -> int:
 def _refuse_too_many_bad(bad: Sequence[Quarantined], *, num: int, limit: float) -> None:
     if not bad:
         return
-    shown = "; ".join(f"{q.id}: {q.reason}" for q in bad[:3])
-    log.warning("%d of %d images cannot be read and are left out (quarantine.csv), such as %s", len(bad), num, shown)
+    log.warning("%d of %d images cannot be read and are left out; quarantine.csv says which and why", len(bad), num)
     if len(bad) > limit * num:
+        shown = "; ".join(f"{q.id}: {q.reason}" for q in bad[:3])
         raise DataError(
             f"{len(bad)} of {num} images cannot be read, more than the share of {limit:g} that is allowed "
             f"(such as {shown}). Mend or remove them, or raise loader.max_quarantined_share."

@@ -97,7 +97,7 @@ def _write_head(run: Run, members: Sequence[Candidate]) -> None:
     freeze(config | {"run_id": run.folder.name, "run_dir": str(run.folder)}, run.folder)
     for name in COPIED:
         if (first.folder / name).is_file():
-            shutil.copyfile(first.folder / name, run.folder / name)
+            shutil.copy(first.folder / name, run.folder / name)
     write_json(
         run.members_file, {"schema_version": 1, "rule": "mean of probabilities", "members": [m.name for m in members]}
     )
@@ -118,7 +118,7 @@ def _write_split(run: Run, members: Sequence[Candidate], split: str) -> Together
         | {ENTROPY: f"{found.entropy_N[n]:.9g}", INFORMATION: f"{found.mutual_information_N[n]:.9g}"}
         for n, row in enumerate(first.values())
     ]
-    write_csv(run.predictions / f"{split}.csv", list(rows[0]), rows)
+    write_csv(run.predictions / f"{split}.csv", list(rows[0]), rows, private=True)
     return found
 
 

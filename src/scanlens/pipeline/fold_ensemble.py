@@ -14,6 +14,7 @@ from scanlens.errors import RunError
 from scanlens.evaluation.uncertainty import together
 from scanlens.files import write_csv
 from scanlens.models.base import Network
+from scanlens.pipeline.decode import privacy_plan
 from scanlens.pipeline.fold_runs import folds_in
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake
@@ -47,7 +48,7 @@ def fold_ensemble(folder: Path, paths: Sequence[Path]) -> Path:
     if runs[0].facts["task"] != "classification":
         raise RunError(f"{folder} holds autoencoders, which have no classes to predict. Give folds of a classifier.")
     names = runs[0].facts["class_names"]
-    intake = Intake(runs[0].config["data"], runs[0].facts["color"])
+    intake = Intake(runs[0].config["data"], runs[0].facts["color"], privacy=privacy_plan(runs[0].config))
     images = list(intake.images(paths))
     judged = []
     for run in runs:
@@ -60,11 +61,12 @@ def fold_ensemble(folder: Path, paths: Sequence[Path]) -> Path:
         out / "predictions.csv",
         [*PLACE, "predicted", *(f"prob_{name}" for name in names), ENTROPY, INFORMATION, "reason"],
         rows,
+        private=True,
     )
     rule, positive = rule_of(json.loads(runs[0].evaluation_file.read_text(encoding="utf-8")), names)
     patients = [one.row(names) for one in join_images_of(judged[0], rule, positive=positive)]
     if patients:
-        write_csv(out / "patients.csv", list(patients[0]), patients)
+        write_csv(out / "patients.csv", list(patients[0]), patients, private=True)
     log.info(
         "%d images by the mean of %d networks\nwritten to %s\nFor research, not for diagnosis.",
         len(images),

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
 from scanlens.data.dicom_pixels import read_frame
+from scanlens.data.hidden_names import name_of_file
 from scanlens.data.image_io import as_color, read_image
+from scanlens.data.privacy_plan import PrivacyPlan
+from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.data.sources.dicom_series import NO_IMAGE, Slice, in_order, is_asked_for, is_dicom, list_slices
 from scanlens.data.sources.listing import IMAGE_EXTENSIONS, files_below, is_image_name
 from scanlens.data.sources.patients import patients_of
@@ -37,7 +41,7 @@ class NewImage:
     """A picture, or one slice of a volume.
 
     Args:
-        file: name below the folder that was given.
+        file: name below the folder that was given, or its pseudonym.
         read: gives the pixels, or raises ImageError with the reason.
         patient: name of a pattern, hash of a DICOM patient, else the volume; empty for a picture of nobody known.
         volume: file of a NIfTI volume, hash of a DICOM series; empty for pictures.
@@ -68,10 +72,15 @@ class Intake:
     Args:
         data: the part `data` of the configuration of the run.
         color: what its data set holds.
+        privacy: of the run, by which files, patients and volumes get pseudonyms.
+        shows_files: files are called by their names all the same.
     """
 
-    def __init__(self, data: Mapping[str, Any], color: Color) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], color: Color, *, privacy: PrivacyPlan | None = None, shows_files: bool = False
+    ) -> None:
         self._data, self._color = data, color
+        self._privacy, self._shows_files = privacy or PrivacyPlan(), shows_files
         self._is_of_nifti, self._is_of_dicom = data.get("_target_") == _NIFTI, data.get("_target_") == _DICOM
         slicing = {key: data[key] for key in _SLICING if key in data} if self._is_of_nifti else {}
         self._slicer = VolumeSlicer(**slicing)
@@ -96,9 +105,24 @@ class Intake:
         if not self._is_of_dicom and any(scans for _, _, _, scans in found):
             self.notes.append(_untrained("DICOM", "every slice, window of the header"))
         for given, (root, pictures, volumes, scans) in enumerate(found):
-            yield from self._pictures(root, pictures)
-            yield from self._nifti(root, volumes, given)
-            yield from self._dicom(root, scans, given)
+            for image in chain(self._pictures(root, pictures), self._nifti(root, volumes, given)):
+                yield self._shown(image) if self._privacy.hides(is_dicom=False) else image
+            for image in self._dicom(root, scans, given):
+                yield self._shown(image, is_dicom=True) if self._privacy.hides(is_dicom=True) else image
+
+    def _shown(self, image: NewImage, *, is_dicom: bool = False) -> NewImage:
+        """An image under the pseudonyms of `HiddenNames`; patients and series of DICOM files have theirs already."""
+        file = self._pseudonyms.of(name_of_file(image.file))
+        patient, volume = image.patient, image.volume
+        if not is_dicom:
+            patient, volume = patient and self._pseudonyms.of(patient), volume and file
+        elif volume == image.file:  # of a file without a series
+            patient, volume = (file if patient == volume else patient), file
+        return replace(image, file=image.file if self._shows_files else file, patient=patient, volume=volume)
+
+    @cached_property
+    def _pseudonyms(self) -> Pseudonyms:
+        return Pseudonyms()
 
     def overlay(self, path: Path) -> VolumeOverlay:
         """An empty map on the voxels of a NIfTI volume, cut as its slices are.

@@ -36,7 +36,7 @@ def write_meta(run: Run, listed: Listed, *, index_of: Mapping[str, int]) -> None
         rows.append(row)
     named = [INDEX, *columns, *([LESION] if masks is not None else [])]
     if len(named) > 1:
-        write_csv(run.meta_file, named, sorted(rows, key=lambda row: int(str(row[INDEX]))))
+        write_csv(run.meta_file, named, sorted(rows, key=lambda row: int(str(row[INDEX]))), private=True)
 
 
 def public_columns(records: Sequence[Record]) -> list[str]:

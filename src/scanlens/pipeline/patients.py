@@ -127,7 +127,7 @@ def write_patients(run: Run, split: str, predicted: Predicted, plan: PatientPlan
         for p, name in enumerate(known.names)
     ]
     if rows:
-        write_csv(run.predictions / f"{split}_patients.csv", list(rows[0]), rows)
+        write_csv(run.predictions / f"{split}_patients.csv", list(rows[0]), rows, private=True)
 
 
 def verdict(probabilities_K: Floats, class_names: Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from scanlens.models.base import Network
 from scanlens.pipeline.calls import IMAGE_COLUMNS, PATIENT_COLUMNS, Call, Calls, read_calls
 from scanlens.pipeline.calls_summary import call_words, summary
 from scanlens.pipeline.context.new_cases import add_new_context
+from scanlens.pipeline.decode import privacy_plan
 from scanlens.pipeline.folders import timed_folder
 from scanlens.pipeline.intake import Intake, NewImage
 from scanlens.pipeline.lineage.new_images import mark_seen, recognizable
@@ -31,7 +32,9 @@ BATCH = 32
 PLACE = ("case", "file", "patient", "volume", "slice")
 
 
-def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: bool = True) -> Path:
+def predict(
+    run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: bool = True, shows_files: bool = False
+) -> Path:
     """Judge pictures and volumes, or all below folders, and write tables and maps into `new/<time>` of the run folder.
 
     `predictions.csv` has a row for each picture and each slice, with a probability per class, what the choices of the run
@@ -46,6 +49,7 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
             its patient is predicted to be, which is the class that is explained. Pictures always get them.
         overlay: all slices of NIfTI volumes are explained by the first method, as one NIfTI file on the voxels of the volume; never if
             `num_mapped` is 0, which asks for no maps at all.
+        shows_files: files are called by their names in the tables, also where the run hides names (`privacy.names`).
 
     Returns:
         The folder that was written.
@@ -60,7 +64,8 @@ def predict(run_dir: Path, paths: Sequence[Path], *, num_mapped: int, overlay: b
             f"{run.folder} holds an autoencoder, which has no classes to predict. Give the run of a classifier."
         )
     calls = read_calls(run)
-    intake, preprocess = Intake(run.config["data"], run.facts["color"]), Preprocess(**run.facts["preprocess"])
+    privacy, preprocess = privacy_plan(run.config), Preprocess(**run.facts["preprocess"])
+    intake = Intake(run.config["data"], run.facts["color"], privacy=privacy, shows_files=shows_files)
     judged = judge_images(network, intake.images(paths), preprocess)
     plan = calls.chosen.plan
     patients = join_images_of(judged, plan.choice.rule, positive=plan.positive)
@@ -118,12 +123,14 @@ def _write_tables(
         folder / "predictions.csv",
         [*PLACE, *stated, *IMAGE_COLUMNS, "seen_in_training", "reason"],
         [one.row(names) | (calls.image_row(images[one.case]) if one.case in images else {}) for one in judged],
+        private=True,
     )
     if patients:
         write_csv(
             folder / "patients.csv",
             ["patient", "num_images", "num_unreadable", *stated, *PATIENT_COLUMNS, "reason"],
             [one.row(names) | calls.patient_row(one, call, images) for one, call in patients],
+            private=True,
         )
 
 
@@ -170,22 +177,21 @@ def _tell(
     patients: Sequence[tuple[NewPatient, Call]],
     calls: Calls,
 ) -> None:
-    """A line for each picture, each patient or volume, and each image that cannot be read."""
+    """A line for each picture, each patient or volume, and each image that cannot be read; names stay in the tables."""
     for note in notes:
         log.warning("%s", note)
     for one in judged:
         if one.reason:
-            log.info("%s  %s: not readable: %s", one.case, one.image.file, one.reason)
+            log.info("%s: not readable: %s", one.case, one.reason)
         elif not one.image.volume:
             call = images[one.case]
-            log.info(
-                "%s  %s: %s%s", one.case, one.image.file, _said(one.row(calls.names), call, calls), call_words(call)
-            )
+            log.info("%s: %s%s", one.case, _said(one.row(calls.names), call, calls), call_words(call))
     rule = calls.chosen.plan.choice.rule.words()
     for patient, call in patients:
         if patient.read:
             said = _said(patient.row(calls.names), call, calls)
-            log.info("%s: %s; %d images, %s%s", patient.name, said, len(patient.read), rule, call_words(call))
+            whose = f"patient or volume of {patient.read[0].case}"
+            log.info("%s: %s; %d images, %s%s", whose, said, len(patient.read), rule, call_words(call))
 
 
 def _said(row: Mapping[str, str], call: Call, calls: Calls) -> str:

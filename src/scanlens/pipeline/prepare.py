@@ -81,7 +81,7 @@ def prepare(config: Config, run: Run) -> None:
     write_quarantine(run, listed)
     table.write(run.split_file)
     if places := places_in_volumes(listed.records):
-        write_csv(run.volumes_file, list(places[0]), places)
+        write_csv(run.volumes_file, list(places[0]), places, private=True)
     write_meta(run, listed, index_of={row.id: row.index for row in table.rows})
     write_json(run.provenance_file, _provenance(config, listed, facts))
     facts["chosen"] = chosen_lines(config, facts)

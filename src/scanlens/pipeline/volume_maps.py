@@ -94,7 +94,7 @@ def write_slices(volumes: Sequence[NewVolume], class_names: Sequence[str], folde
     """`slices.csv` and, if it `draws`, for each volume a picture of probability and importance along its slices."""
     if not volumes:
         return
-    write_csv(folder / "slices.csv", COLUMNS, [row for one in volumes for row in one.rows(class_names)])
+    write_csv(folder / "slices.csv", COLUMNS, [row for one in volumes for row in one.rows(class_names)], private=True)
     for volume in volumes if draws else ():
         importance_png(
             {
@@ -135,7 +135,7 @@ class OverlayWriter:
                 try:
                     written.append(self._write(volume, self.intake.overlay(path), advance))
                 except ImageError as error:
-                    log.warning("%s: no map of the volume: %s", volume.slices[0].image.file, error)
+                    log.warning("%s: no map of the volume: %s", volume.name, error)
         return written
 
     def _write(self, volume: NewVolume, overlay: VolumeOverlay, advance: Callable[[int], None]) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scanlens.errors import RunError
-from scanlens.files import write_text
+from scanlens.files import make_private_folder, write_text
 from scanlens.report.audit import ODD, Audit, checks, head
 from scanlens.report.cases import picture
 from scanlens.report.folder import finite, mapping, read_audit, sequence, understood
@@ -30,6 +30,7 @@ def build_audit_page(run_dir: Path) -> Path | None:
     if audit is None:
         return None
     path = run_dir / "report" / "audit.html"
+    make_private_folder(path.parent)
     if path.parent.is_symlink():
         raise RunError(f"{path.parent} is a link, and the page would land elsewhere. Remove the link.")
     with understood(run_dir / "audit.json"):

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scanlens.errors import RunError
-from scanlens.files import write_text
+from scanlens.files import make_private_folder, write_text
 from scanlens.report import charts, facts, sentences, tables
 from scanlens.report.audit import Check, checks
 from scanlens.report.audit_page import build_audit_page
@@ -91,6 +91,7 @@ def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | Non
     """
     run = read_run(Path(run_dir))
     _refuse_link(run.path / "report")
+    make_private_folder(run.path / "report")
     write_results(run.path)
     write_checklist(run)
     write_methods(run)
@@ -124,6 +125,7 @@ def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | Non
     path = Path(run_dir) / "report" / "index.html" if out is None else Path(out)
     if out is None:
         _refuse_link(path.parent)
+        make_private_folder(path.parent)
     write_text(path, text)
     return path
 

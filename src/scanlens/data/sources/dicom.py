@@ -104,7 +104,7 @@ class DicomSource:
         if not self._records:
             raise DataError(f"{name}: no image under {self.root} has a class. {' '.join(self.notes)}".rstrip())
         _note_unknown_patients(self._records, self.notes)
-        _note_telling_names(slices, self.notes)
+        self.notes_if_named = _telling_names(slices)
         is_rgb = any(each.is_color for each in slices if each.is_readable)
         self.color: Color = color if color is not None else ("rgb" if is_rgb else "gray")
         self._fingerprint = fingerprint_of(
@@ -172,7 +172,7 @@ class DicomSource:
             )
         wanted = chosen_classes(found, class_names, table=table)
         if unknown := sum(target is None for target in target_of.values()):
-            self.notes.append(f"{unknown} of {len(target_of)} images have no row in {table.name}, so no class.")
+            self.notes.append(f"{unknown} of {len(target_of)} images have no row in data.labels.file, so no class.")
         return {key: target for key, target in target_of.items() if target is None or target in wanted}, wanted
 
 
@@ -217,11 +217,12 @@ def _note_unknown_patients(records: Sequence[Record], notes: list[str]) -> None:
         notes.append(f"{unknown} of {len(records)} images have no known patient (PatientID is empty or unreadable).")
 
 
-def _note_telling_names(slices: Sequence[Slice], notes: list[str]) -> None:
-    """Names of files are in split.csv and in tables of predictions, and exports often call folders after patients."""
+def _telling_names(slices: Sequence[Slice]) -> list[str]:
+    """What is to be told where split.csv and tables of predictions name files: exports often call folders after patients."""
     telling = {one.name for one in slices if len(one.keys.get("patient", "")) >= 4 and one.keys["patient"] in one.name}
-    if telling:
-        notes.append(
-            f"{len(telling)} names of files hold the PatientID, and so do the tables of the run folder that name files. "
-            "Rename the files if the folder is to be shared."
-        )
+    if not telling:
+        return []
+    return [
+        f"{len(telling)} names of files hold the PatientID, and so do the tables of the run folder that name files. "
+        "Set privacy.names=hide, or rename the files, if the folder is to be shared."
+    ]

@@ -129,11 +129,11 @@ def _found_places(
 ) -> tuple[dict[str, Place], list[str]]:
     folders = {name: _folders(name) for name in names}
     depth, notes = 0, []
-    while (wrapper := _wrapper(list(folders.values()), depth, splits)) is not None:
+    while _wrapper(list(folders.values()), depth, splits) is not None:
         depth += 1
         notes.append(
-            f"One folder, '{wrapper}', holds everything, so the folders inside it are taken for classes. "
-            f"If it is itself a class, set data.class_names=['{wrapper}']."
+            "One folder holds everything, so the folders inside it are taken for classes. If it is itself a class, name it in "
+            "data.class_names."
         )
     tops = {parts[depth] for parts in folders.values() if len(parts) > depth}
     has_splits = any(splits.get(top.lower()) == "train" for top in tops) and all(top.lower() in splits for top in tops)
@@ -167,7 +167,7 @@ def _layout_of(places: Mapping[str, Place], class_names: list[str], notes: list[
     if left_out:
         notes = [
             *notes,
-            f"{left_out.total()} images lie in no class folder and were left out (in: {_shown(sorted(left_out))}).",
+            f"{left_out.total()} images lie in no class folder and were left out: {len(left_out)} folders are no classes.",
         ]
     return Layout(kept, class_names, notes)
 

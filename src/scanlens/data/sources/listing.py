@@ -52,7 +52,7 @@ def files_below(root: Path, *, notes: list[str]) -> list[str]:
         if len(found) > _MOST_FILES:
             raise DataError(f"more than {_MOST_FILES} files below {root}: is data.root the right folder?")
     if num_links:
-        notes.append(f"{num_links} links to folders or to files outside {root} were left out.")
+        notes.append(f"{num_links} links to folders or to files outside of data.root were left out.")
     if num_unreadable:
         notes.append(f"{num_unreadable} files were left out: their names are not UTF-8. Rename them.")
     return sorted(found)

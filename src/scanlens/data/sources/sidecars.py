@@ -56,7 +56,9 @@ def read_sidecar(
     columns = [meta] if isinstance(meta, str) else list(meta)
     file = root / str(sidecar["file"])
     if not file.is_file():
-        return SidecarTable(notes=[f"{file.name} is not under {root}, so what it says of patients is not known."])
+        return SidecarTable(
+            notes=[f"data.{setting}.file is not under data.root, so what it says of patients is not known."]
+        )
     rows = read_rows(file)
     patient_column = str(sidecar["patient"]) if "patient" in sidecar else None
     wanted: dict[str, str | None] = {f"{setting}.path": str(sidecar["path"]), f"{setting}.patient": patient_column}
@@ -69,7 +71,7 @@ def read_sidecar(
         patient = filled(row[patient_column]) if patient_column else None
         if patient and patients.setdefault(name, patient) != patient:
             raise DataError(f"{file}: {name} has two patients, {patients[name]} and {patient}.")
-    return SidecarTable(patients, meta_of, file=file, notes=_coverage(file, names, meta_of))
+    return SidecarTable(patients, meta_of, file=file, notes=_coverage(f"data.{setting}.file", names, meta_of))
 
 
 def read_boxes(root: Path, boxes: Mapping[str, str] | None) -> SidecarTable:
@@ -88,7 +90,7 @@ def read_boxes(root: Path, boxes: Mapping[str, str] | None) -> SidecarTable:
     _check_keys("boxes", boxes, _BOX_KEYS, optional=())
     file = root / boxes["file"]
     if not file.is_file():
-        return SidecarTable(notes=[f"{file.name} is not under {root}, so no lesion boxes are known."])
+        return SidecarTable(notes=["data.boxes.file is not under data.root, so no lesion boxes are known."])
     rows = read_rows(file)
     check_columns(file, rows, {f"boxes.{key}": boxes[key] for key in _BOX_KEYS if key != "file"})
     found: dict[str, list[Box]] = {}
@@ -107,12 +109,12 @@ def _box(file: Path, number: int, row: Mapping[str, str], boxes: Mapping[str, st
     return x_center, y_center, width, height
 
 
-def _coverage(file: Path, names: Collection[str], rows: Collection[str]) -> list[str]:
+def _coverage(table: str, names: Collection[str], rows: Collection[str]) -> list[str]:
     notes = []
     if num_absent := len(set(rows) - set(names)):
-        notes.append(f"{file.name} names {num_absent} images that are not on disk.")
+        notes.append(f"{table} names {num_absent} images that are not on disk.")
     if num_unnamed := len(set(names) - set(rows)):
-        notes.append(f"{file.name} says nothing of {num_unnamed} of {len(names)} images.")
+        notes.append(f"{table} says nothing of {num_unnamed} of {len(names)} images.")
     return notes
 
 

@@ -284,4 +284,4 @@ def _check_presence(table: Path, records: Sequence[Record]) -> list[str]:
             f"{table}: none of its {len(records)} images is there, for example '{absent[0]}'. "
             "Paths are relative to data.root and data.folder; set these or data.path."
         )
-    return [f"{len(absent)} of {len(records)} images in {table.name} are not on disk."] if absent else []
+    return [f"{len(absent)} of {len(records)} images in data.file are not on disk."] if absent else []

@@ -67,9 +67,9 @@ def _of_classes(
             "Names are relative to data.root; set data.labels."
         )
     wanted = chosen_classes(found, class_names, table=table)
-    notes = [f"{counts[None]} of {len(places)} volumes have no class in {table.name}."] if counts[None] else []
+    notes = [f"{counts[None]} of {len(places)} volumes have no class in data.labels.file."] if counts[None] else []
     if num_unused:
-        notes.append(f"{table.name} names {num_unused} {by}s that are not on disk.")
+        notes.append(f"data.labels.file names {num_unused} {by}s that are not on disk.")
     if num_others := sum(counts[each] for each in found if each not in wanted):
         notes.append(f"{num_others} volumes are of no class in data.class_names and were left out.")
     kept = {name: place for name, place in places.items() if place.target is None or place.target in wanted}

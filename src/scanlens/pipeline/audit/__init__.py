@@ -45,8 +45,12 @@ def audit_run(config: Config) -> None:
         write_quarantine(run, listed)
         division = look_and_divide(config, listed)
         run.split_file.unlink(missing_ok=True)
+        run.images_file.unlink(missing_ok=True)
         if division.problem is None:
             division.table.write(run.split_file)
+        else:  # nothing else says which image a number of the lists is
+            named = [{"index": index, "id": record.id} for index, record in enumerate(listed.records)]
+            write_csv(run.images_file, ["index", "id"], named, private=True)
         result = audit(config, listed, division, run)
         page = build_audit_page(run.folder)
         log.info("%s\n\n%-8s %s", console_audit(run.folder), "report", page)
@@ -66,7 +70,7 @@ def _refuse_trained(run: Run) -> None:
 def write_quarantine(run: Run, listed: Listed) -> None:
     """Write `quarantine.csv`: what could not be read, and why."""
     rows = [{"id": one.id, "reason": one.reason} for one in listed.images.quarantined]
-    write_csv(run.quarantine_file, ["id", "reason"], rows)
+    write_csv(run.quarantine_file, ["id", "reason"], rows, private=True)
 
 
 def audit(config: Config, listed: Listed, division: Division, run: Run) -> Config:
@@ -98,7 +102,7 @@ def audit(config: Config, listed: Listed, division: Division, run: Run) -> Confi
         "num_known_patients": len(patients),
         "on_leak": plan.on_leak,
         "overrides": division.overrides,
-        "not_divided": None if division.problem is None else str(division.problem),
+        "not_divided": None if division.problem is None else division.problem.public,
         "notes": division.table.notes,
         "duplicates": copies_part(listed, division, splits)
         | listed_groups(listed, division, splits, folder=folder, most=plan.most_listed),

@@ -25,7 +25,7 @@ from scanlens.types import SPLITS
 
 MOST_IN_A_ROW = 6
 SHORTEST_CHAIN = 3
-COLUMNS = ("kind", "group", "index", "id", "target", "split", "given", "partner", "correlation", "likeness")
+COLUMNS = ("kind", "group", "index", "target", "split", "given", "partner", "correlation", "likeness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,7 @@ def _likeness(one: _Group, partners: Partners | None, index: int) -> dict[str, A
 def _rows(listed: Listed, splits: Sequence[str | None], one: _Group, partners: Partners | None) -> list[dict[str, Any]]:
     empty = dict.fromkeys(("partner", "correlation", "likeness"), "")
     return [
-        {"kind": one.kind, "group": one.number, "id": listed.records[member["index"]].id}
-        | member
-        | empty
-        | _likeness(one, partners, member["index"])
+        {"kind": one.kind, "group": one.number} | member | empty | _likeness(one, partners, member["index"])
         for member in members(listed.records, splits, one.indices)
     ]
 
@@ -172,14 +169,13 @@ def listed_chains(
         {
             "chain": number,
             "index": i,
-            "id": listed.records[i].id,
             "target": listed.records[i].target,
             "split": splits[i],
         }
         for number, indices in chains
         for i in indices
     )
-    write_csv(folder / "chains.csv", ("chain", "index", "id", "target", "split"), rows)
+    write_csv(folder / "chains.csv", ("chain", "index", "target", "split"), rows)
     num_divided = sum(len({splits[i] for i in indices} - {None}) > 1 for _, indices in chains)
     shown = []
     for number, indices in chains[:most]:

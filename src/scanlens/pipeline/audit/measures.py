@@ -123,11 +123,10 @@ def _doubtful(
     told = [(int(chosen[one.index]), one) for one in found.found]
     write_csv(
         folder / "doubtful_labels.csv",
-        ("index", "id", "target", "suggested", "margin"),
+        ("index", "target", "suggested", "margin"),
         (
             {
                 "index": i,
-                "id": listed.records[i].id,
                 "target": names[one.target],
                 "suggested": names[one.suggested],
                 "margin": round(one.margin, 4),
@@ -151,11 +150,8 @@ def _odd(
     facts, thumbs = listed.images.facts, listed.images.thumbnails
     found = odd_images(np.asarray(facts[sample]), small(thumbs, sample), division.alike_N[sample])
     told = [OddImage(int(sample[one.index]), one.kind, one.score) for one in found]
-    rows = (
-        {"index": one.index, "id": listed.records[one.index].id, "kind": one.kind, "score": round(one.score, 4)}
-        for one in told
-    )
-    write_csv(folder / "odd_images.csv", ("index", "id", "kind", "score"), rows)
+    rows = ({"index": one.index, "kind": one.kind, "score": round(one.score, 4)} for one in told)
+    write_csv(folder / "odd_images.csv", ("index", "kind", "score"), rows)
     parts: dict[str, Any] = {}
     for name in dict.fromkeys(_ODD_KINDS.values()):
         of_kind = [one for one in told if _ODD_KINDS[one.kind] == name]

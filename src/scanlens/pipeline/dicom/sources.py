@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlens.config import build
 from scanlens.data.burnt_in_text import MIN_MARKS, num_text_marks
 from scanlens.data.dicom_reference import Reference, read_reference
 from scanlens.data.preprocess import LUMA_BT601, Preprocess
 from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.errors import ImageError, RunError
 from scanlens.explain.verdict.regions import top_region
+from scanlens.pipeline.decode import open_source
 from scanlens.pipeline.dicom.stored import StoredMap
 from scanlens.pipeline.external.intake import AsTrained
 from scanlens.report.dicom.case import Evidence, NotMade
@@ -50,7 +50,7 @@ class Sources:
             )
         self._limits = {key: data[key] for key in ("max_pixels", "max_bytes") if key in data}
         self._pseudonyms, self._keeps_identity = Pseudonyms(), keeps_identity
-        self._source: Any = AsTrained(build(data), run.facts["color"])
+        self._source: Any = AsTrained(open_source(data, run.config), run.facts["color"])
         self._records = {one.id: one for one in self._source.records()}
         self._id_of = {int(row["index"]): row["id"] for row in run.split_rows}
 

@@ -37,6 +37,7 @@ from scanlens.pipeline.explanations.card.randomization import NUM_SEEDS
 from scanlens.pipeline.explanations.card.rows import CASE_COLUMNS, COLUMNS, card_rows, case_rows
 from scanlens.pipeline.explanations.subject import Subject
 from scanlens.pipeline.progress import progress_bar
+from scanlens.pipeline.shown_patients import pseudonym_of_patient
 
 TRAINING_RUNS_FILE = "seeds.json"
 """Of other training runs; under `methods`, by name, {status, reason} on whether they point to the same places."""
@@ -98,7 +99,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     content["sanity"] = _sanity(content)
     subject.run.explanations.mkdir(exist_ok=True)
     write_csv(subject.run.explanations / "score_card.csv", COLUMNS, card_rows(content))
-    write_csv(subject.run.explanations / "score_card_cases.csv", CASE_COLUMNS, case_rows(measured, found, study.marked))
+    rows = case_rows(measured, found, study.marked, pseudonym=pseudonym_of_patient(subject.run))
+    write_csv(subject.run.explanations / "score_card_cases.csv", CASE_COLUMNS, rows)
     return content
 
 

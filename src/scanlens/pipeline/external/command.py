@@ -84,10 +84,10 @@ def _folder_of(
         }
         for place, record in enumerate(listed.records)
     ]
-    write_csv(external.split_file, SPLIT_COLUMNS, rows)
+    write_csv(external.split_file, SPLIT_COLUMNS, rows, private=True)
     write_quarantine(external, listed)
     if places := places_in_volumes(listed.records):
-        write_csv(external.volumes_file, list(places[0]), places)
+        write_csv(external.volumes_file, list(places[0]), places, private=True)
     write_meta(external, listed, index_of={record.id: place for place, record in enumerate(listed.records)})
     config = run.config | {"data": request.data, "subgroups": _subgroups(run, listed)}
     freeze(config | {"facts": _facts(run, listed, told)}, external.folder)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlens.config import build
 from scanlens.data.image_facts import are_blank
 from scanlens.data.image_io import as_color
 from scanlens.data.leaks import copies
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import DataError
-from scanlens.pipeline.decode import Listed, read_all
+from scanlens.pipeline.decode import Listed, open_source, read_all
 from scanlens.pipeline.external.classes import ClassMatch, match_classes
 from scanlens.pipeline.external.request import Request
 from scanlens.types import Color, RawImage, Record
@@ -91,7 +90,7 @@ def _matched(request: Request) -> tuple[Any, list[Record], ClassMatch]:
 def _listed(node: dict[str, Any], request: Request) -> tuple[Any, list[Record], ClassMatch]:
     color = request.run.facts["color"]
     is_color_open = node.get("root") is not None and "color" in node and node["color"] is None
-    source = build(node | {"color": color} if is_color_open else node)
+    source = open_source(node | {"color": color} if is_color_open else node, request.run.config)
     records = _of_split(source, only_test=request.only_test)
     counts = Counter(record.target for record in records if record.target is not None)
     if not counts:

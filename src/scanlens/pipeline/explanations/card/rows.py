@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scanlens.pipeline.explanations.card.images import CardImages
@@ -45,15 +45,30 @@ OF_FINDINGS = (
 CASE_COLUMNS = ("method", "case", "patient", "group", "is_blank", *OF_FINDINGS, *OF_LESIONS)
 
 
-def case_rows(measured: Sequence[Measured], found: CardImages, marked: CardImages) -> list[dict[str, Any]]:
-    """What was measured of each image; empty where it was not. Several runs are pooled from this."""
+def case_rows(
+    measured: Sequence[Measured],
+    found: CardImages,
+    marked: CardImages,
+    *,
+    pseudonym: Callable[[str | None], str | None],
+) -> list[dict[str, Any]]:
+    """What was measured of each image; empty where it was not. Several runs are pooled from this.
+
+    Args:
+        measured: of each method.
+        found, marked: the images, and those with a marked lesion.
+        pseudonym: of a patient, and of a group, which may be called after one.
+    """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in measured:
         for images, values in ((found, _of_findings(one)), (marked, _of_lesions(one))):
             for b, row in enumerate(images.rows):
                 here = {name: column[b] for name, column in values.items() if b < len(column) and column[b] is not None}
                 if here:
-                    whom = {"patient": images.whose.patients[b], "group": images.whose.groups[b]}
+                    whom = {
+                        "patient": pseudonym(images.whose.patients[b]),
+                        "group": pseudonym(images.whose.groups[b]),
+                    }
                     start = {"method": one.method.name, "case": row["case"]} | whom
                     rows.setdefault((one.method.name, row["case"]), start).update(here)
     return list(rows.values())
