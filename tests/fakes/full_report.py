@@ -110,6 +110,7 @@ def _verdicts(path: Path, say: Say) -> None:
 
 def _calls(cases: list[str]) -> dict[str, Any]:
     similar = metric(0.5, 0.2, 0.8) | {"num": 12, "num_positive": 6, "num_patients": 5}
+    similar |= {"lowest": 0.2, "highest": 0.4, "is_near": True}
     calls = {
         case: {
             "pseudonym": f"{place:012x}",
@@ -120,6 +121,7 @@ def _calls(cases: list[str]) -> dict[str, Any]:
             "refer": bool(place % 2),
             "patient": None,
             "similar_scores": similar,
+            "as_sure": similar,
         }
         for place, case in enumerate(cases)
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import yaml
 from numpy.typing import NDArray
 
 from fakes.commands import run_command, train
@@ -21,6 +22,7 @@ from scanlens.data.preprocess import Preprocess
 from scanlens.data.pseudonyms import VARIABLE
 from scanlens.errors import ConfigError, ImageError, RunError
 from scanlens.explain.verdict.regions import top_region
+from scanlens.pipeline.decode import open_source
 from scanlens.pipeline.dicom.command import export_dicom, seed_of_tested_region
 from scanlens.pipeline.dicom.request import Request, request_of
 from scanlens.pipeline.dicom.sources import check_unchanged, displayed, evidence_on, text_in_pixels
@@ -329,8 +331,10 @@ def test_a_case_that_cannot_be_had_does_not_stop_the_others(trained: Path, tmp_p
     config = (run / "config.yaml").read_text(encoding="utf-8")
     (run / "config.yaml").write_text(config.replace(str(trained.parents[1] / "set"), str(tmp_path / "set")))
     id_of = {int(row.split(",")[0]): row.split(",")[1] for row in (run / "split.csv").read_text().splitlines()[1:]}
+    settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    path_of = {one.id: one.path.rpartition("#")[0] for one in open_source(settings["data"], settings).records()}
     names = [one["case"] for one in json.loads((run / "explanations" / "cases.json").read_text())["cases"]]
-    gone, changed, burnt, unmapped = (tmp_path / "set" / id_of[int(name[5:])] for name in names)
+    gone, changed, burnt, unmapped = (Path(path_of[id_of[int(name[5:])]]) for name in names)
     gone.unlink()
     for path, elements in ((changed, {}), (burnt, {"BurnedInAnnotation": "YES"})):
         one = pydicom.dcmread(path)
