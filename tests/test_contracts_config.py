@@ -190,6 +190,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "compare",
         "robustness",
         "explain",
+        "dicom",
         "ensemble",
         "selftest",
         "cache",

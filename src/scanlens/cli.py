@@ -383,6 +383,7 @@ def fold_job(config: DictConfig) -> float | None:
         return run_job(config)
     except ScanlensError as error:
         name = str(HydraConfig.get().sweep.subdir)
+        _with_logs(HydraConfig.get().runtime.output_dir)
         told = getattr(error, "public", error)  # the log may be passed on; the terminal gets the whole when it ends
         logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, told)
         raise
@@ -401,8 +402,13 @@ def _checked_job(config: DictConfig) -> dict[str, Any]:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
-    Path(hydra.runtime.output_dir, "logs").mkdir(parents=True, exist_ok=True)
+    _with_logs(hydra.runtime.output_dir)
     return _checked(config, hydra.runtime.choices, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
+
+
+def _with_logs(run_dir: str) -> None:
+    """The folder that run.log goes into."""
+    Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
 
 
 def _checked(config: DictConfig, choices: Mapping[str, Any], *, run_dir: str, cwd: str) -> dict[str, Any]:

@@ -250,7 +250,7 @@ def test_a_box_listed_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_windows_of_a_file_that_cannot_be_read_fail_one_by_one(tmp_path: Path) -> None:
     source = source_of(tmp_path, "a.png,x,1,2,10,20", "gone.png,y,1,2,10,20", "gone.png,x,3,2,10,20")
-    assert source.notes == ["2 of 3 images in images.csv are not on disk."]
+    assert source.notes == ["2 of 3 images in data.file are not on disk."]
     for record in source.records()[1:]:
         with pytest.raises(ImageError, match="the file is not there"):
             source.read(record)

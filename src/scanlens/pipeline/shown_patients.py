@@ -19,7 +19,7 @@ def pseudonym_of_patient(run: Run) -> Callable[[str | None], str | None]:
 
     Those of DICOM files, and of a run whose names are hidden, are pseudonyms already.
     """
-    if is_of_dicom(run.config["data"]) or privacy_plan(run.config).hides(is_dicom=False):
+    if is_of_dicom(run.config.get("data") or {}) or privacy_plan(run.config).hides(is_dicom=False):
         return lambda patient: patient
     try:
         known = Pseudonyms()
