@@ -171,3 +171,14 @@ def test_what_was_not_chosen_is_left_empty_and_said(tmp_path: Path, judged: dict
 def test_damaged_choices_are_refused_with_the_file(tmp_path: Path, broken: dict[str, Any]) -> None:
     with pytest.raises(RunError, match=r"evaluation.json cannot be understood"):
         read_calls(run_with(tmp_path, evaluation(**broken)))
+
+
+def test_what_sets_held_on_the_test_split_is_told_with_what_they_promise(tmp_path: Path) -> None:
+    judged = {"coverage": {"value": 0.72, "low": 0.66, "high": 0.78, "reason": None}}
+    calls = read_calls(run_with(tmp_path, evaluation(conformal={"rule": SETS, "judged": judged})))
+    new = images_of(UNKNOWN)
+    said = " ".join(summary(calls, "r", new, calls.of_images(new), [])).replace("\u00a0", " ")
+    assert (
+        "should hold the right one in 90 % of images like those of the run (on its test split 72 % (66 % to 78 %)):"
+        in said
+    )

@@ -8,7 +8,8 @@ from scanlens.evaluation.operating_point import OperatingPoint
 from scanlens.pipeline.calls import Call, Calls
 from scanlens.pipeline.new_patients import Judged
 from scanlens.report.decision_words import threshold_origin
-from scanlens.report.words import counted, joined, number, percent
+from scanlens.report.folder import mapping
+from scanlens.report.words import counted, joined, number, percent, point
 
 PART_WORDS = {
     "calibration": "calibrated probabilities",
@@ -109,10 +110,20 @@ def _sets(calls: Calls, images: Mapping[str, Call]) -> str:
         return ""
     notes = "".join(f" {note}" for note in rule.notes)
     return (
-        f"Sets of classes that hold the right one in {percent(rule.coverage)} of images like those of the run: "
+        f"Sets of classes that should hold the right one in {percent(rule.coverage)} of images like those of the run{_held(calls)}: "
         f"{sum(size == 1 for size in sizes)} of one class, {sum(size > 1 for size in sizes)} of several, "
         f"{sum(size == 0 for size in sizes)} empty (no class fits).{notes}"
     )
+
+
+def _held(calls: Calls) -> str:
+    """What such sets held on the test split of the run; nothing where that is not known."""
+    judged = mapping(mapping(calls.chosen.judged.get("conformal")).get("judged")).get("coverage")
+    if point(judged) is None:
+        return ""
+    low, high = (mapping(judged).get(name) for name in ("low", "high"))
+    bounds = "" if low is None or high is None else f" ({percent(low)} to {percent(high)})"
+    return f" (on its test split {percent(point(judged))}{bounds})"
 
 
 def _missing(calls: Calls, run_name: str) -> list[str]:
