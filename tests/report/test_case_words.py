@@ -8,12 +8,12 @@ from itertools import product
 import pytest
 
 from fakes.case_records import record
-from scanlens.report.case_sheet import words
+from scanlens.report.case_sheet import answer_words, beside_words, map_words, phrases
 from scanlens.report.case_sheet.record import check
 
 
 def call(**changes) -> str:
-    return " ".join(words.call_sentences(record(**changes)))
+    return " ".join(answer_words.call_sentences(record(**changes)))
 
 
 def test_the_record_that_is_changed_here_follows_the_schema() -> None:
@@ -21,16 +21,18 @@ def test_the_record_that_is_changed_here_follows_the_schema() -> None:
 
 
 def test_the_answer_is_a_probability_only_where_it_was_calibrated() -> None:
-    assert words.answer_sentences(record()) == [
+    assert answer_words.answer_sentences(record()) == [
         "The network's output fits 'no_tumor' best: calibrated on the validation split, with a probability of 0.70 (as stated by the "
         "network, 0.80)."
     ]
-    plain = words.answer_sentences(record(answer__is_calibrated=False))
+    plain = answer_words.answer_sentences(record(answer__is_calibrated=False))
     assert plain == [
         "The network's output fits 'no_tumor' best and states 0.80 for it. This was not calibrated: do not read it as the probability "
         "of a disease."
     ]
-    assert words.answer_sentences(record(answer__predicted=None)) == ["The answer of the network was not assessed."]
+    assert answer_words.answer_sentences(record(answer__predicted=None)) == [
+        "The answer of the network was not assessed."
+    ]
 
 
 def test_how_often_such_answers_were_right_is_told_beside_it() -> None:
@@ -44,7 +46,7 @@ def test_how_often_such_answers_were_right_is_told_beside_it() -> None:
         "lowest": 0.91,
         "highest": 0.97,
     }
-    said = words.answer_sentences(
+    said = answer_words.answer_sentences(
         record(answer__as_sure=sure, answer__calibration_error={"value": 0.22, "by_chance_up_to": 0.09})
     )
     assert said[1] == "On the test split such probabilities were off by 0.22 on average (up to 0.09 would be chance)."
@@ -55,7 +57,7 @@ def test_how_often_such_answers_were_right_is_told_beside_it() -> None:
 
 
 def test_a_score_far_from_the_threshold_is_only_compared_with_it() -> None:
-    assert words.call_sentences(record())[0] == (
+    assert answer_words.call_sentences(record())[0] == (
         "For 'tumor' the score of the patient's 4 images is 0.10, below the threshold of 0.40 (by 1.8 in log-odds): called negative."
     )
     assert "close to the threshold" not in call()
@@ -100,56 +102,56 @@ def test_too_few_of_about_the_same_score_are_not_assessed() -> None:
 
 
 def test_without_a_threshold_nobody_is_called() -> None:
-    said = words.call_sentences(
+    said = answer_words.call_sentences(
         record(decision={"positive": None, "reason": "no class was named as the one not to miss"})
     )
     assert said == ["Call at a threshold: not assessed, no class was named as the one not to miss."]
 
 
 def test_a_negative_call_names_those_who_were_missed_both_ways_round() -> None:
-    said = [one.replace("\u00a0", " ") for one in words.miss_sentences(record())]
+    said = [one.replace("\u00a0", " ") for one in answer_words.miss_sentences(record())]
     assert said == [
         "Negative does not mean healthy.",
         "Of 19 patients of the test split that were called negative, 2 were 'tumor': 11 % (3 % to 31 %); fewer where 'tumor' is rarer than "
         "there.",
         "Of 40 'tumor' patients 2 were called negative: 5 % (1 % to 17 %).",
     ]
-    assert words.miss_sentences(record(decision__called="positive")) == []
+    assert answer_words.miss_sentences(record(decision__called="positive")) == []
 
 
 def test_an_aim_that_was_missed_on_the_test_split_is_told() -> None:
-    assert words.threshold_sentence(record()) is None  # no aim is stated
+    assert answer_words.threshold_sentence(record()) is None  # no aim is stated
     rule = {"name": "sensitivity", "target": 0.95}
-    assert words.threshold_sentence(record(operating_point__chosen__rule=rule)) is None  # 0.95 is reached
+    assert answer_words.threshold_sentence(record(operating_point__chosen__rule=rule)) is None  # 0.95 is reached
     low = {"value": 0.72, "low": 0.63, "high": 0.8, "reason": None}
     missed = record(operating_point__chosen__rule=rule, operating_point__test__sensitivity=low)
-    assert words.threshold_sentence(missed) == (
+    assert answer_words.threshold_sentence(missed) == (
         "The sensitivity that was aimed at, 0.95, was not reached on the test split: 0.72 (0.63 to 0.80)."
     )
 
 
 def test_sets_and_referral() -> None:
-    said = words.uncertainty_sentences(record())
+    said = answer_words.uncertainty_sentences(record())
     assert said[0].replace("\u00a0", " ") == (
         "Set of likely classes: 'no_tumor'. The right class should lie in such sets in 90 % of images like those of the test split; it was "
         "88 % (80 % to 94 %) there."
     )
     assert said[-1] == "Spread over an ensemble or dropout: not assessed."
-    failed = words.uncertainty_sentences(
+    failed = answer_words.uncertainty_sentences(
         record(uncertainty__measured_coverage={"value": 0.72, "low": 0.66, "high": 0.78})
     )
     assert "Do not rely on it" in failed[0]
-    referred = words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__set=[]))
+    referred = answer_words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__set=[]))
     assert "none, the image fits no class well" in referred[0]
     assert "a person should decide this case" in referred[1]
-    everybody = words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__refers_all=True))
+    everybody = answer_words.uncertainty_sentences(record(uncertainty__refer=True, uncertainty__refers_all=True))
     assert "nothing particular about this case" in everybody[1]
-    missing = words.uncertainty_sentences(record(uncertainty__refer=None, uncertainty__set=None))
+    missing = answer_words.uncertainty_sentences(record(uncertainty__refer=None, uncertainty__set=None))
     assert missing[:2] == ["Set of likely classes: not assessed.", "Whether a person should decide: not assessed."]
 
 
 def test_what_is_measured_on_a_map() -> None:
-    said = [one.replace("\u00a0", " ") for one in words.map_sentences(record()["maps"][0])]
+    said = [one.replace("\u00a0", " ") for one in map_words.map_sentences(record()["maps"][0])]
     assert said == [
         "75 % of the evidence on the map speaks for 'no_tumor', the rest against it.",
         "60 % of the evidence for it lies in the upper left quarter of the picture (25 % if spread evenly).",
@@ -157,16 +159,16 @@ def test_what_is_measured_on_a_map() -> None:
         "network's input, counted from the upper left.",
         "The largest value lies inside the marked lesion.",
     ]
-    blank = words.map_sentences(record(maps__0__is_blank=True)["maps"][0])
+    blank = map_words.map_sentences(record(maps__0__is_blank=True)["maps"][0])
     assert blank == ["The map is the same everywhere and tells nothing."]
-    opposed = words.map_sentences(record(maps__0__measured__level_for=None)["maps"][0])
+    opposed = map_words.map_sentences(record(maps__0__measured__level_for=None)["maps"][0])
     assert opposed == ["Nothing on the map speaks for 'no_tumor'."]
-    area = words.map_sentences(record(maps__0__measured__outlined_mm2=210.0)["maps"][0])
+    area = map_words.map_sentences(record(maps__0__measured__outlined_mm2=210.0)["maps"][0])
     assert "(63 pixels, 2.1 cm²)" in area[2]
 
 
 def test_how_fine_the_map_is() -> None:
-    coarse = words.resolution_sentences(record()["maps"][0])
+    coarse = map_words.resolution_sentences(record()["maps"][0])
     assert coarse[0] == "One cell of the map is 2 × 2 pixels: nothing smaller can be outlined by it."
     assert coarse[1:] == [
         "From which size on lesions are called by the network: not assessed, limits were not measured.",
@@ -176,7 +178,7 @@ def test_how_fine_the_map_is() -> None:
         maps__0__resolution__limit_of_localization_px={"value": 7.04, "low": 6.2, "high": 8.1, "state": "found"},
         maps__0__resolution__cell_mm=[1.5, 1.5],
     )
-    said = words.resolution_sentences(known["maps"][0])
+    said = map_words.resolution_sentences(known["maps"][0])
     assert "(1.5 × 1.5 mm)" in said[0]
     assert (
         said[2]
@@ -185,15 +187,15 @@ def test_how_fine_the_map_is() -> None:
 
 
 def test_the_image_comes_first() -> None:
-    assert words.quality_sentences(record()) == [
+    assert beside_words.quality_sentences(record()) == [
         "Nothing about the image is unusual among those of the training. This does not say that the result is right."
     ]
-    bad = words.quality_sentences(record(quality__status="bad", quality__reasons=["The image is nearly black."]))
+    bad = beside_words.quality_sentences(record(quality__status="bad", quality__reasons=["The image is nearly black."]))
     assert bad == [
         "The image is not one that the network can be asked about: no result should be drawn from it.",
         "The image is nearly black.",
     ]
-    assert words.quality_sentences(record(quality__status=None)) == ["Quality of the image: not assessed."]
+    assert beside_words.quality_sentences(record(quality__status=None)) == ["Quality of the image: not assessed."]
 
 
 def neighbor(*, is_close: bool) -> dict:
@@ -201,20 +203,20 @@ def neighbor(*, is_close: bool) -> dict:
 
 
 def test_similar_cases_are_told_to_be_far_where_they_are() -> None:
-    assert words.similar_sentence(record()) == (
+    assert beside_words.similar_sentence(record()) == (
         "Similar training cases: not assessed, similar training cases were not looked for."
     )
     near = record(similar__same=[neighbor(is_close=True)], similar__num_searched=332.0)
-    assert words.similar_sentence(near).startswith("Nearest among 332 training images")
+    assert beside_words.similar_sentence(near).startswith("Nearest among 332 training images")
     far = record(similar__same=[neighbor(is_close=False)])
-    assert words.similar_sentence(far).startswith("No close case")
+    assert beside_words.similar_sentence(far).startswith("No close case")
 
 
 def test_known_limits_follow_from_the_record() -> None:
-    usual = words.known_limits(record())
+    usual = beside_words.known_limits(record())
     assert len(usual) == 2, usual  # other hospitals, readers
     assert "(Axial slices): not assessed." in usual[0]
-    every = words.known_limits(
+    every = beside_words.known_limits(
         record(
             image__is_phantom=True, tested_on__train_counts={"no_tumor": 29.0}, tested_on__patients_known=False,
             operating_point__num_positive=29.0, shortcuts__convicted=["corner"], tested_on__subgroups=[], tested_on__warnings=["Beware."],
@@ -226,7 +228,7 @@ def test_known_limits_follow_from_the_record() -> None:
         "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "by sex, age or other groups: not assessed",
     ):  # fmt: skip
         assert part in text
-    assert words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (
+    assert beside_words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (
         "Whether the network answers by what is no disease: not assessed."
     )
 
@@ -242,8 +244,8 @@ def test_no_sentence_is_surer_than_its_numbers_or_names_what_is_no_class() -> No
             decision__similar_scores__high=low + 0.3, uncertainty__set=set_, maps__0__measured__level_for=level,
         )  # fmt: skip
         said = [
-            *words.answer_sentences(one), *words.call_sentences(one), *words.uncertainty_sentences(one), *words.miss_sentences(one),
-            *words.map_sentences(one["maps"][0]), *words.resolution_sentences(one["maps"][0]), *words.known_limits(one),
+            *answer_words.answer_sentences(one), *answer_words.call_sentences(one), *answer_words.uncertainty_sentences(one), *answer_words.miss_sentences(one),
+            *map_words.map_sentences(one["maps"][0]), *map_words.resolution_sentences(one["maps"][0]), *beside_words.known_limits(one),
         ]  # fmt: skip
         text = " ".join(said)
         assert not surely.search(text.lower()), text
@@ -251,7 +253,7 @@ def test_no_sentence_is_surer_than_its_numbers_or_names_what_is_no_class() -> No
 
 
 def test_paths_in_texts_of_the_run_are_hidden() -> None:
-    said = words.known_limits(record(tested_on__warnings=["12 files of /home/jane_doe/scans were left out."]))
+    said = beside_words.known_limits(record(tested_on__warnings=["12 files of /home/jane_doe/scans were left out."]))
     assert "jane_doe" not in " ".join(said)
 
 
@@ -260,13 +262,14 @@ def test_where_people_are_unknown_groups_are_counted_and_not_called_patients() -
         tested_on__patients_known=False, similar__same=[neighbor(is_close=False)], similar__num_compared=191.0
     )
     assert "of 12 other groups of near-duplicate images with the nearest scores" in " ".join(
-        words.call_sentences(unknown)
+        answer_words.call_sentences(unknown)
     )
-    assert words.similar_sentence(unknown).endswith("validation images (191 groups of near-duplicate images).")
+    assert beside_words.similar_sentence(unknown).endswith("validation images (191 groups of near-duplicate images).")
 
 
 def test_commands_are_not_for_clinicians() -> None:
-    assert words.without_commands("Not assessed. scanlens explain parts=score_card compares them.") == "Not assessed."
+    assert phrases.without_commands("Not assessed. scanlens explain parts=score_card compares them.") == "Not assessed."
     assert (
-        words.without_commands("limits were not measured (scanlens explain parts=limits)") == "limits were not measured"
+        phrases.without_commands("limits were not measured (scanlens explain parts=limits)")
+        == "limits were not measured"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scanlens.report.case_sheet import words
+from scanlens.report.case_sheet import answer_words, beside_words, map_words, phrases
 from scanlens.report.case_sheet.evidence import WITHHELD
 from scanlens.report.case_sheet.figures import layers
 from scanlens.report.cases import picture
@@ -45,11 +45,11 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         record=record,
         is_calibrated=record["answer"]["is_calibrated"],
         title=f"Case {record['case']}",
-        answer=words.answer_sentences(record),
-        calls=words.call_sentences(record),
-        uncertainty=words.uncertainty_sentences(record),
-        miss=" ".join(words.miss_sentences(record)),
-        quality=words.quality_sentences(record),
+        answer=answer_words.answer_sentences(record),
+        calls=answer_words.call_sentences(record),
+        uncertainty=answer_words.uncertainty_sentences(record),
+        miss=" ".join(answer_words.miss_sentences(record)),
+        quality=beside_words.quality_sentences(record),
         checks=[_check(one) for one in record["quality"]["checks"]],
         classes=[_class(row) for row in record["answer"]["classes"]],
         first=maps[0] if maps else None,
@@ -59,9 +59,9 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         scan=picture(folder, record["scan"]),
         size=_size(record["image"]["network_size_px"]) or "",
         chosen=_CHOSEN.get(str(record["answer"]["selected_as"]), str(record["answer"]["selected_as"] or "")),
-        similar_note=words.similar_sentence(record),
+        similar_note=beside_words.similar_sentence(record),
         neighbors=_neighbors(folder, record),
-        limits=words.known_limits(record),
+        limits=beside_words.known_limits(record),
         identity=_identity(record),
         previous=previous,
         following=following,
@@ -70,7 +70,7 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
 
 def _threshold(record: Record, run: RunFolder) -> list[str]:
     told = decision_sentences(mapping(run.evaluation.get("decisions")))[:3]
-    return [one for one in (words.threshold_sentence(record), *told) if one]
+    return [one for one in (answer_words.threshold_sentence(record), *told) if one]
 
 
 def _maps(folder: Path, record: Record) -> list[dict[str, Any]]:
@@ -108,13 +108,13 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int,
         "bar": None
         if scale is None or is_withheld
         else Markup(color_bar(scale=scale, unit=str(entry["unit"] or "no unit"))),
-        "said": [] if is_withheld else words.map_sentences(entry),
-        "resolution": [] if is_withheld else words.resolution_sentences(entry),
+        "said": [] if is_withheld else map_words.map_sentences(entry),
+        "resolution": [] if is_withheld else map_words.resolution_sentences(entry),
     }
 
 
 def _plain(sentences: object) -> list[str]:
-    return [words.without_commands(one) for one in sequence(sentences)]
+    return [phrases.without_commands(one) for one in sequence(sentences)]
 
 
 def _rival(folder: Path, record: Record, scan: str | None) -> dict[str, Any]:
