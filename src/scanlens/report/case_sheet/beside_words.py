@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanlens.report.case_sheet.phrases import Record, because, of_others, unit_of
+from scanlens.report.case_sheet.phrases import Record, because, of_others, positives, unit_of
 from scanlens.report.folder import finite
 from scanlens.report.words import NOT_ASSESSED, counted, joined, whole, without_paths
 
