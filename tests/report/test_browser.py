@@ -288,7 +288,7 @@ def test_what_colors_say_is_also_said_in_words(browser: Any, report: Path) -> No
     with opened(browser, sheet_with_map(report)) as (page, _):
         dashes = page.locator("svg.lines path[stroke-dasharray]")
         assert dashes.count() > 0, "evidence against is dashed"
-        assert "dashed blue line: against it" in page.locator("#pictures").inner_text()
+        assert "dashed blue: most against" in page.locator("#pictures").inner_text()
 
 
 def test_nothing_planted_runs_and_all_is_shown_as_text(browser: Any, tmp_path: Path) -> None:
