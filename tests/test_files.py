@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from scanlens import files
-from scanlens.files import read_csv, write_bytes, write_csv, write_json, write_text
+from scanlens.files import check_unpacked_size, read_csv, write_bytes, write_csv, write_json, write_text
 
 
 def test_text_is_replaced_as_a_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -63,3 +64,12 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "v.json", {"a": float("nan")})
     assert not (tmp_path / "v.json").exists()
+
+
+def test_an_archive_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("x", bytes(100_000))
+    assert (tmp_path / "a.npz").stat().st_size < 1000
+    check_unpacked_size(tmp_path / "a.npz", most=100_000)
+    with pytest.raises(ValueError, match="at most 99,999 bytes are expected, 100,000 came"):
+        check_unpacked_size(tmp_path / "a.npz", most=99_999)

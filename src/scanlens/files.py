@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,3 +148,16 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_unpacked_size(path: Path, *, most: int) -> None:
+    """Nothing, if an archive such as .npz is not too large once unpacked; nothing is unpacked to find out.
+
+    Raises:
+        ValueError: it holds more than `most` bytes.
+        zipfile.BadZipFile, OSError: it is no archive, or cannot be read.
+    """
+    with zipfile.ZipFile(path) as packed:
+        size = sum(one.file_size for one in packed.infolist())
+    if size > most:
+        raise ValueError(f"at most {most:,} bytes are expected, {size:,} came")

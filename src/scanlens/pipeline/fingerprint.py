@@ -26,7 +26,7 @@ from scanlens.data.module import ScanData
 from scanlens.data.thumbnail_rows import block_means
 from scanlens.errors import RunError
 from scanlens.evaluation.subspace import Subspace, fit_subspace
-from scanlens.files import write_bytes
+from scanlens.files import check_unpacked_size, write_bytes
 from scanlens.models.base import Network
 from scanlens.runs import Run
 
@@ -136,9 +136,7 @@ def read_fingerprint(path: Path) -> Fingerprint | None:
     if not path.exists():
         return None
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(one.file_size for one in packed.infolist()) > MAX_BYTES:
-                raise ValueError(f"at most {MAX_BYTES:,} bytes are expected")
+        check_unpacked_size(path, most=MAX_BYTES)
         with np.load(path, allow_pickle=False) as stored:
             return _opened({name: stored[name] for name in stored.files})
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -27,7 +27,7 @@ from scanlens.data.module import ScanData
 from scanlens.data.picture_looks import LOOKS, picture_looks
 from scanlens.errors import RunError
 from scanlens.evaluation.similar import Scale, fit_scale, joined_units, nearest_distances
-from scanlens.files import write_bytes
+from scanlens.files import check_unpacked_size, write_bytes
 from scanlens.models.base import Network
 from scanlens.pipeline.context.batch import Floats, seen_and_said
 from scanlens.pipeline.fingerprint import MOST_EMBEDDED, MOST_IMAGES, whole_groups
@@ -157,9 +157,7 @@ def read_neighbors(path: Path, *, class_names: Sequence[str]) -> Neighbors | Non
     if not path.exists():
         return None
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(one.file_size for one in packed.infolist()) > MAX_BYTES:
-                raise ValueError(f"at most {MAX_BYTES:,} bytes are expected")
+        check_unpacked_size(path, most=MAX_BYTES)
         with np.load(path, allow_pickle=False) as stored:
             return _opened({name: stored[name] for name in stored.files}, num_classes=len(class_names))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

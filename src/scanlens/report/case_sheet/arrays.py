@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.errors import RunError
+from scanlens.files import check_unpacked_size
 
 MAX_SIDE = 4096
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.npz")
@@ -57,9 +58,7 @@ def read_map(folder: Path, name: object) -> MapArrays | None:
         return None
     path = folder / name
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(one.file_size for one in archive.infolist()) > 32 * MAX_SIDE**2:
-                raise ValueError("it is far too large")
+        check_unpacked_size(path, most=32 * MAX_SIDE**2)
         with np.load(path, allow_pickle=False) as stored:
             found = MapArrays(*(np.asarray(stored[key]) for key in _KEYS))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
