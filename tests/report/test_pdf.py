@@ -27,7 +27,10 @@ def reader(path: Path):
 
 @pytest.fixture(autouse=True)
 def needs_weasyprint() -> None:
-    pytest.importorskip("weasyprint", reason="the extra pdf is not installed")
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as error:  # the package, or the library Pango
+        pytest.skip(f"the extra pdf or what it needs is not installed: {error}")
 
 
 def test_words_fonts_and_standard(tmp_path: Path) -> None:
