@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.optional import why_no_pdf
 from fakes.run_folder import write_run_folder
 from scanlens.errors import RunError
 from scanlens.report.page import ReportWriter, write_report
@@ -27,10 +28,8 @@ def reader(path: Path):
 
 @pytest.fixture(autouse=True)
 def needs_weasyprint() -> None:
-    try:
-        import weasyprint  # noqa: F401
-    except (ImportError, OSError) as error:  # the package, or the library Pango
-        pytest.skip(f"the extra pdf or what it needs is not installed: {error}")
+    if reason := why_no_pdf():
+        pytest.skip(reason)
 
 
 def test_words_fonts_and_standard(tmp_path: Path) -> None:
