@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scanlens.errors import RunError
+from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.similar_scores import similar_scores
 from scanlens.files import write_json
 from scanlens.pipeline.calls import WORDS, Call, Calls, read_calls
@@ -51,7 +53,8 @@ def case_calls(run: Run, cases: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         `positive` (the class not to miss), `unit` that is called, `threshold`, `reasons` (why a part is missing) and `cases`: of each
-        calibrated probabilities, score, call, set, referral, the same of its `patient`, and `similar_scores`.
+        calibrated probabilities, score, call, set, referral, the same of its `patient`, `similar_scores`, and `as_sure`: of test images of
+        others whose predicted class was stated about as probable, how many answers were right.
     """
     test, calls, pseudonym_of = read_predicted(run, "test"), read_calls(run), pseudonym_of_patient(run)
     judged = [
@@ -59,7 +62,12 @@ def case_calls(run: Run, cases: Sequence[str]) -> dict[str, Any]:
         for row, row_K in zip(test.rows, test.probabilities_NK, strict=True)
     ]
     found = calls.of_images(judged)
-    place = {row["case"]: n for n, row in enumerate(test.rows)}
+    place, units = {row["case"]: n for n, row in enumerate(test.rows)}, test.units
+    score_N, is_positive_N = _scores(test, found, calls)
+    top_N, is_right_N = (
+        np.clip(test.probabilities_NK.max(axis=1), 0, 1),
+        test.probabilities_NK.argmax(axis=1) == test.target_N,
+    )
     return {
         "schema_version": 1,
         "positive": None if calls.target is None else calls.target.name,
@@ -72,8 +80,12 @@ def case_calls(run: Run, cases: Sequence[str]) -> dict[str, Any]:
             case: {"pseudonym": pseudonym_of(test.patients[place[case]])}
             | _as_dict(found[case], calls)
             | {"patient": _patient(place[case], test, judged, found, calls)}
-            | {"similar_scores": _similar(place[case], test, found, calls)}
-            | {"as_sure": as_sure(place[case], test)}
+            | {
+                "similar_scores": None
+                if score_N is None
+                else similar_scores(place[case], score_N, is_positive_N, units)
+            }
+            | {"as_sure": similar_scores(place[case], top_N, is_right_N, units)}
             for case in cases
             if case in place
         },
@@ -109,19 +121,14 @@ def _patient(
     }
 
 
-def _similar(n: int, test: Predicted, found: dict[str, Call], calls: Calls) -> dict[str, Any] | None:
-    """None where no class was named as the one not to miss."""
+def _scores(test: Predicted, found: dict[str, Call], calls: Calls) -> tuple[Floats | None, NDArray[np.bool_]]:
+    """Of each image the score and whether it is positive; no scores where no class was named as the one not to miss."""
     scores = [found[row["case"]].score for row in test.rows]
+    members = () if calls.target is None else calls.target.members
+    is_positive_N = np.isin(test.target_N, members)
     if calls.target is None or any(score is None for score in scores):
-        return None
-    score_N = np.array(scores, dtype=np.float64)
-    return similar_scores(n, score_N, np.isin(test.target_N, calls.target.members), test.units)
-
-
-def as_sure(n: int, test: Predicted) -> dict[str, Any]:
-    """Of test images of others whose predicted class was stated about as probable: how many answers were right."""
-    is_right_N = test.probabilities_NK.argmax(axis=1) == test.target_N
-    return similar_scores(n, np.clip(test.probabilities_NK.max(axis=1), 0, 1), is_right_N, test.units)
+        return None, is_positive_N
+    return np.array(scores, dtype=np.float64), is_positive_N
 
 
 def _unread() -> Any:

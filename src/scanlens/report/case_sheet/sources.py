@@ -20,6 +20,7 @@ class Sources:
         context: explanations/context.json: what stands beside each case.
         limits: explanations/limits.json.
         shortcuts: explanations/shortcuts.json.
+        by_case: what `context` says of each case.
     """
 
     run: RunFolder
@@ -27,6 +28,7 @@ class Sources:
     context: dict[str, Any]
     limits: dict[str, Any]
     shortcuts: dict[str, Any]
+    by_case: dict[str, dict[str, Any]]
 
     def call(self, case: str) -> dict[str, Any]:
         """What the choices of the run say of a case; empty if nothing."""
@@ -34,8 +36,7 @@ class Sources:
 
     def beside(self, case: str) -> dict[str, Any]:
         """What stands beside a case; empty if nothing."""
-        listed = [mapping(one) for one in sequence(self.context.get("cases"))]
-        return next((one for one in listed if one.get("case") == case), {})
+        return self.by_case.get(case, {})
 
     def about(self, part: str) -> dict[str, Any]:
         """What context.json says of a part of all cases; empty if nothing."""
@@ -54,7 +55,9 @@ def read_sources(run: RunFolder) -> Sources:
         RunError: if a file that is there cannot be understood.
     """
     parts = ("calls", "context", "limits", "shortcuts")
-    return Sources(run, *(_part(run, name) for name in parts))
+    calls, context, limits, shortcuts = (_part(run, name) for name in parts)
+    listed = [mapping(one) for one in sequence(context.get("cases"))]
+    return Sources(run, calls, context, limits, shortcuts, {str(one.get("case")): one for one in listed})
 
 
 def _part(run: RunFolder, name: str) -> dict[str, Any]:
