@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "scanlens"
-NOUNS = {"types", "errors", "paths", "seeds", "files", "help_texts"}
+NOUNS = {"types", "errors", "paths", "seeds", "files", "help_texts", "cluster"}
 ALLOWED: dict[str, set[str]] = {
     **{noun: NOUNS for noun in NOUNS},
     **{room: NOUNS | {room} for room in ("data", "models", "losses", "evaluation", "explain", "report", "config")},
     "tasks": NOUNS | {"tasks", "losses", "evaluation"},
     "callbacks": NOUNS | {"callbacks", "evaluation", "explain", "report"},
 }
-ASSEMBLY = {"pipeline", "runs", "provenance", "cli", "commands", "worker", "__init__"}
+ASSEMBLY = {"pipeline", "runs", "provenance", "cli", "commands", "worker", "agent", "__init__"}
 HYDRA_ROOMS = {"config", "cli"}
-ENTRY = {"cli", "commands", "worker"}
+ENTRY = {"cli", "commands", "worker", "agent"}
 
 
 def room_of(path: Path) -> str:

@@ -13,13 +13,14 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from scanlens import __version__, commands
+from scanlens.cluster import slurm, stopping
+from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import ConfigError, RunError, ScanlensError, did_you_mean
 from scanlens.help_texts import FOLDS_HELP, HELP, SELFTEST_HELP
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
     Job = Callable[[DictConfig], float | None]
 
-DONE, FAILED, WRONG_CONFIGURATION, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, WRONG_CONFIGURATION, REQUEUED, INTERRUPTED, TERMINATED = 0, 1, 2, 99, 130, stopping.TERMINATED
 RUN_ID = "RUN_ID"
+_OWN = "trainer=ddp trainer.devices=N"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
 )  # fmt: skip
@@ -64,8 +66,8 @@ def exit_status(command: Callable[[], None]) -> int:
     for name, value in POLITE_THREADS.items():  # read by OpenMP when torch is imported
         os.environ.setdefault(name, value)
     try:
-        with _terminating_on_sigterm():
-            command()
+        with stopping.listening():
+            return _status_when_stopped(command)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_CONFIGURATION
@@ -82,7 +84,27 @@ def exit_status(command: Callable[[], None]) -> int:
         return INTERRUPTED
     except SystemExit as error:
         return _status_of(error)
+
+
+def _status_when_stopped(command: Callable[[], None]) -> int:
+    """Run a command; one that a signal stopped goes back into Slurm's queue, where that was meant."""
+    try:
+        command()
+    except stopping.Stopped as stop:
+        return _status_after(stop)
     return DONE
+
+
+def _status_after(stop: stopping.Stopped) -> int:
+    stopping.ignore_all()
+    group, job = group_of_this_process(), slurm.job_of_this_process()
+    leads = group is None or group.leads
+    if leads:
+        name = signal.Signals(stop.number).name
+        sys.stderr.write(f"stopped by {name}; the same command with the same run_id goes on from the last checkpoint\n")
+    if job and slurm.wants_requeue(stop.number, job) and (not leads or slurm.requeue(job)):
+        return REQUEUED
+    return TERMINATED
 
 
 def _told(error: OSError) -> str:
@@ -103,25 +125,29 @@ def _status_of(error: SystemExit) -> int:
     return FAILED
 
 
-@contextmanager
-def _terminating_on_sigterm() -> Iterator[None]:
-    """SIGTERM unwinds the stack, so that files are closed and child processes ended, and gives status 143."""
+def _started(group: Group) -> str:
+    return f"the {group.world} processes that {group.by} started"
 
-    def terminate(number: int, frame: object) -> NoReturn:
-        raise SystemExit(TERMINATED)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+def _refuse_group(name: str) -> None:
+    """Only a training is shared by several processes.
+
+    Raises:
+        ConfigError: in each of several.
+    """
+    group = group_of_this_process()
+    if group is not None and not group.leads:
+        raise SystemExit(WRONG_CONFIGURATION)
+    if group is not None:
+        raise ConfigError(
+            [f"scanlens {name} works in one process and cannot be shared by {_started(group)}. Start it once."]
+        )
 
 
 def _command(arguments: list[str]) -> None:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if name not in ("train", "--help", "-h", "help", "--version", "-V"):
+        _refuse_group(name)
     if name in ("--help", "-h", "help"):
         sys.stdout.write(HELP)
     elif name in ("--version", "-V"):
@@ -264,7 +290,34 @@ def _train(arguments: list[str]) -> None:
     if arguments[:1] == ["--version"]:
         sys.stdout.write(f"scanlens {__version__}\n")
         return
-    _compose_and_run("train", arguments, run_job)
+    group = group_of_this_process()
+    if group is not None and not group.leads:
+        _follow(arguments, group)
+    else:
+        _compose_and_run("train", arguments, run_job)
+
+
+def _follow(arguments: list[str], group: Group) -> None:
+    """Train along in a run that process 0 of the group prepares; of mistakes in the command, it tells."""
+    from scanlens.pipeline import follow_run
+
+    try:
+        options = _parsed(arguments)
+        options.config_name = options.config_name or "train"
+        os.environ[RUN_ID] = _run_id(options.overrides)
+        if not _is_one_run(options):
+            return
+        folder = Path(_composer(options).whole(options.overrides).run_dir).expanduser().absolute()
+    except ConfigError as error:
+        raise SystemExit(WRONG_CONFIGURATION) from error
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    follow_run(folder, group)
+
+
+def _is_one_run(options: Namespace) -> bool:
+    """Whether a command trains once, and neither asks a question nor sweeps."""
+    asks = options.cfg or options.info or options.help or options.hydra_help or options.shell_completion
+    return not asks and not _is_multirun(options)
 
 
 def _compose_and_run(name: str, arguments: Sequence[str], job: Job) -> None:
@@ -296,6 +349,10 @@ def _parsed(arguments: Sequence[str]) -> Namespace:
 
 def _judge_and_run(options: Namespace, job: Job) -> None:
     os.environ[RUN_ID] = _run_id(options.overrides)
+    if (group := group_of_this_process()) and _is_multirun(options):
+        raise ConfigError(
+            [f"a sweep cannot be shared by {_started(group)}. Start it once; with {_OWN} each of its runs has several"]
+        )
     is_question = options.hydra_help or options.shell_completion or (options.help and not options.overrides)
     if not is_question:
         _refuse_mistakes(options)
@@ -369,10 +426,35 @@ def _arguments_of_the_process(words: list[str]) -> Iterator[None]:
 
 def run_job(config: DictConfig) -> float | None:
     """One job, as Hydra starts it here or on a node of a cluster; the monitored value of its best epoch is returned."""
-    values = _checked_job(config)
-    from scanlens.pipeline import train_run
+    from hydra.core.hydra_config import HydraConfig
 
-    return train_run(values)
+    from scanlens.pipeline import follow_run, train_run
+
+    group = group_of_this_process()
+    with _launcher_hears():
+        if group is not None and not group.leads:  # a launcher started every process with the job itself
+            _write_no_log()
+            follow_run(Path(HydraConfig.get().runtime.output_dir).absolute(), group)
+            return None
+        return train_run(_checked_job(config))
+
+
+@contextmanager
+def _launcher_hears() -> Iterator[None]:
+    """A launcher that waits for signals itself, to put its job back into the queue, gets them once all is saved."""
+    try:
+        with stopping.listening():
+            yield
+    except stopping.Stopped as stop:
+        if not stopping.hand_over(stop.number):
+            raise
+
+
+def _write_no_log() -> None:
+    """run.log is written by process 0 alone."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, logging.FileHandler)]:
+        root.removeHandler(handler)
 
 
 def fold_job(config: DictConfig) -> float | None:

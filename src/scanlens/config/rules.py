@@ -90,6 +90,7 @@ RANGES = {
     "explain.against": Range(0, 100_000),
     "explain.seed": Range(0, 2**32 - 1),
     "callbacks.patience": Range(1, 1_000_000),
+    "callbacks.checkpoint_minutes": Range(0, 100_000, low_open=True),
     "callbacks.explain_every_n_epochs": Range(0, 1_000_000),
     "callbacks.explain_max_share": Range(0, 1, low_open=True),
     "callbacks.num_explained_train_cases": Range(0, 10_000),
@@ -289,7 +290,7 @@ def _trainer(config: Values) -> Iterator[Mistake]:
     if (nodes := _number_at(config, "trainer.num_nodes")) not in (None, 1):
         yield (
             "trainer.num_nodes",
-            f"trainer.num_nodes must be 1 (a run starts its processes on one machine), got {nodes}",
+            f"trainer.num_nodes must be 1 (a run starts its processes on one machine; srun or torchrun may start it on several), got {nodes}",
         )
     first, last = _number_at(config, "trainer.min_epochs"), _number_at(config, "trainer.max_epochs")
     if first is not None and last is not None and first > last:

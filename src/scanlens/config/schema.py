@@ -124,6 +124,7 @@ class CallbacksSchema:
     """What happens around training; conf/callbacks/default.yaml explains each, and has the defaults."""
 
     patience: int | None
+    checkpoint_minutes: float | None
     explain_every_n_epochs: int
     explain_max_share: float
     num_explained_train_cases: int

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scanlens.cluster.following import leading, wait_for_call
+from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import RunError
 from scanlens.files import FileInUse, locked, write_json
 from scanlens.runs import Config, Run
@@ -28,8 +30,20 @@ def train_run(config: Config) -> float | None:
     """
     run = Run(Path(config["run_dir"]).resolve())
     run.folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(run.folder):
+    with leading(run.folder, group_of_this_process()), only_writer(run.folder):
         return _train_run(config, run)
+
+
+def follow_run(folder: Path, group: Group) -> None:
+    """What a process does that was started for the run but does not lead: wait, train along, leave the rest to process 0.
+
+    Raises:
+        RunError: if process 0 failed, or is not heard any more.
+    """
+    if wait_for_call(folder, group):
+        from scanlens.pipeline.fit import fit_this_process
+
+        fit_this_process(Run(folder))
 
 
 def _train_run(config: Config, run: Run) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.config import build
 from scanlens.data.balance import BalancePlan
 from scanlens.data.module import ScanData
@@ -106,22 +107,44 @@ def open_data(run: Run) -> ScanData:
 
 
 def settle_hardware(trainer: Config, *, model: Config) -> Config:
-    """Accelerator, number of devices and precision in place of "auto".
+    """Accelerator, number of devices and machines, and precision in place of "auto".
 
     bf16 is chosen where the hardware multiplies it fast: GPUs that support it, and processors with bf16 matrix units if
     the network is large enough to gain (`partners.prefers_bf16`).
+
+    Raises:
+        ConfigError: if other numbers are asked for than processes were started.
     """
-    accelerator = trainer["accelerator"]
+    accelerator, group = trainer["accelerator"], group_of_this_process()
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     devices = trainer["devices"]
-    if devices in ("auto", -1):
+    if group is not None:
+        devices = _devices_of(group, trainer)
+    elif devices in ("auto", -1):
         devices = torch.cuda.device_count() if accelerator == "gpu" and trainer["strategy"] == "ddp" else 1
     precision = trainer["precision"]
     if precision == "auto":
         is_large = bool(model.get("partners", {}).get("prefers_bf16", False))
         precision = "bf16-mixed" if _has_fast_bf16(accelerator) and (is_large or accelerator == "gpu") else "32-true"
-    return {"accelerator": accelerator, "devices": int(devices), "precision": str(precision)}
+    return {
+        "accelerator": accelerator,
+        "devices": int(devices),
+        "num_nodes": 1 if group is None else group.num_nodes,
+        "precision": str(precision),
+    }
+
+
+def _devices_of(group: Group, trainer: Config) -> int:
+    asked = trainer["devices"]
+    if asked not in ("auto", -1) and asked != group.local_world:
+        raise ConfigError(
+            [
+                f"trainer.devices={asked}, but {group.by} started {group.local_world} processes on each machine. Leave "
+                f"trainer.devices at auto, or start the command without {group.by}: it starts its own processes."
+            ]
+        )
+    return group.local_world
 
 
 def _has_fast_bf16(accelerator: str) -> bool:

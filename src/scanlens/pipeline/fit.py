@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,23 +22,39 @@ from pytorch_lightning.strategies import DDPStrategy
 from scanlens.callbacks.epoch_line import EpochLine
 from scanlens.callbacks.epoch_table import EpochTable
 from scanlens.callbacks.explanations import TrainingExplanations
+from scanlens.callbacks.last_checkpoint import LastCheckpoint
+from scanlens.cluster import stopping
+from scanlens.cluster.following import call_to_fit
+from scanlens.cluster.group import group_of_this_process
 from scanlens.config import build
 from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.models.base import Network
-from scanlens.models.weights import UNREADABLE, load_weights, save_weights
+from scanlens.models.weights import load_weights, save_weights
 from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
+from scanlens.pipeline.checkpoints import LAST, WholeCheckpoints, checkpoint_to_resume
+from scanlens.pipeline.group_environment import GroupEnvironment
 from scanlens.pipeline.lineage.stored import as_metadata, read_lineage
 from scanlens.runs import Run
 
 log = logging.getLogger(__name__)
-PATIENCE_WITH_RANKS_S = 30.0
+PATIENCE_WITH_RANKS_S = 45.0  # torchrun itself gives them 30
+SIGNALS_OF_TORCHRUN = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"  # passed on to the ranks
 
 
 def fit(run: Run) -> None:
-    """Train on this process, or on as many as the run asks for, started by torchrun."""
-    num_processes = run.facts["hardware"]["devices"]
-    if num_processes > 1:
+    """Train on this process and those that were started with it, or on as many as the run asks for, started by torchrun."""
+    hardware, group = run.facts["hardware"], group_of_this_process()
+    num_processes = hardware["devices"] * hardware.get("num_nodes", 1)
+    if group is not None:
+        call_to_fit(run.folder, group)
+        fit_this_process(run)
+    elif hardware.get("num_nodes", 1) > 1:
+        raise RunError(
+            f"this run was begun by {num_processes} processes on {hardware['num_nodes']} machines; go on with it in the same way "
+            "(srun or torchrun)."
+        )
+    elif num_processes > 1:
         _fit_under_torchrun(run, num_processes)
     else:
         fit_this_process(run)
@@ -46,30 +62,53 @@ def fit(run: Run) -> None:
 
 
 def _fit_under_torchrun(run: Run, num_processes: int) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_processes}"]
+    command = [sys.executable, "-m", "scanlens.agent", str(os.getpid()), "--standalone"]
+    command += [f"--nproc-per-node={num_processes}", "-m", "scanlens.worker", str(run.folder)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
-    threads = max(1, (os.cpu_count() or 1) // num_processes)
+    threads = threads_of_each(num_processes)
     environment |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
-    status = _run_to_the_end([*command, "-m", "scanlens.worker", str(run.folder)], environment)
-    if status:
+    environment |= {"TORCHELASTIC_SIGNALS_TO_HANDLE": SIGNALS_OF_TORCHRUN}
+    if status := _run_to_the_end(command, environment):
         raise RunError(
             f"training on {num_processes} processes ended with status {status}; the cause stands above. "
             "The same command with the same run_id goes on from the last checkpoint."
         )
 
 
+def threads_of_each(num_processes: int) -> int:
+    """Threads of a process that shares the cores of a machine with others."""
+    return max(1, (os.cpu_count() or 1) // num_processes)
+
+
 def _run_to_the_end(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Status of a command; if this process is stopped first, the command is asked to end, so that no rank is orphaned."""
+    """Status of a command; a signal is passed on to it, and if this process is stopped otherwise, it is asked to end.
+
+    Raises:
+        Stopped: if a signal asked this process to end; the ranks have saved their state by then.
+    """
     process = subprocess.Popen(command, env=environment)
-    try:
-        return process.wait()
-    except BaseException:
-        process.terminate()  # torchrun passes it on to its ranks; killing it outright would leave them running
+    asked_at: list[float] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        if not asked_at:  # a second one would interrupt torchrun while it waits for its ranks
+            process.send_signal(number)
+            asked_at.append(time.monotonic())
+
+    with stopping.deferred(pass_on):
         try:
-            process.wait(timeout=PATIENCE_WITH_RANKS_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise
+            while True:
+                try:
+                    return process.wait(timeout=1.0)
+                except subprocess.TimeoutExpired:
+                    if asked_at and time.monotonic() - asked_at[0] > PATIENCE_WITH_RANKS_S:
+                        process.kill()  # its ranks end with it
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(timeout=PATIENCE_WITH_RANKS_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
 
 
 def fit_this_process(run: Run) -> None:
@@ -77,16 +116,23 @@ def fit_this_process(run: Run) -> None:
     quiet_lightning()
     config = run.config
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    if config["trainer"].get("num_threads"):
-        torch.set_num_threads(config["trainer"]["num_threads"])
+    if threads := config["trainer"].get("num_threads") or _threads_in_group():
+        torch.set_num_threads(threads)
     network = rebuild_network(config)
     load_weights(run.initial_weights_file, network)
     network.to(memory_format=torch.channels_last)  # convolutions run faster so, on processors and on GPUs
     task = build_task(config, network)
     data = open_data(run)
-    trainer = _trainer(run, data, network)
-    with plain_interrupts():
-        trainer.fit(task, datamodule=data, ckpt_path=_checkpoint_to_resume(run), weights_only=True)
+    found = checkpoint_to_resume(run, network)
+    path, step = (str(found[0]), found[1]) if found else (None, None)
+    trainer = _trainer(run, data, network, resumed_step=step)
+    with plain_interrupts(), stopping.deferred():
+        trainer.fit(task, datamodule=data, ckpt_path=path, weights_only=True)
+
+
+def _threads_in_group() -> int | None:
+    group = group_of_this_process()
+    return None if group is None or "OMP_NUM_THREADS" in os.environ else threads_of_each(group.local_world)
 
 
 @contextmanager
@@ -100,28 +146,11 @@ def plain_interrupts() -> Iterator[None]:
         raise
 
 
-def _checkpoint_to_resume(run: Run) -> str | None:
-    """The last whole checkpoint; a damaged one is told and passed over, since from an earlier one, or from none, training
-    arrives at the same weights."""
-    for name in ("last.ckpt", "best.ckpt"):
-        path = run.checkpoints / name
-        if not path.is_file():
-            continue
-        try:
-            torch.load(path, map_location="meta", weights_only=True)
-        except (pickle.UnpicklingError, *UNREADABLE) as error:
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
-            log.warning("checkpoints/%s is damaged (%s); going on from an earlier state", name, reason)
-            continue
-        return str(path)
-    return None
-
-
-def _trainer(run: Run, data: ScanData, network: Network) -> pl.Trainer:
-    settings, hardware = run.config["trainer"], run.facts["hardware"]
-    is_distributed = hardware["devices"] > 1
-    # Unused parameters are looked for because frozen blocks get no gradient until they are thawed.
-    strategy = DDPStrategy(find_unused_parameters=True) if is_distributed else "auto"
+def _trainer(run: Run, data: ScanData, network: Network, *, resumed_step: int | None) -> pl.Trainer:
+    settings, hardware, group = run.config["trainer"], run.facts["hardware"], group_of_this_process()
+    is_distributed = group is not None
+    thaws = hasattr(network, "set_frozen_blocks")  # blocks get no gradient until then
+    strategy = DDPStrategy(find_unused_parameters=thaws) if is_distributed else "auto"
     passed = ("max_epochs", "min_epochs", "gradient_clip_val", "accumulate_grad_batches", "deterministic")
     limits = ("limit_train_batches", "limit_val_batches", "log_every_n_steps", "sync_batchnorm")
     return pl.Trainer(
@@ -130,13 +159,14 @@ def _trainer(run: Run, data: ScanData, network: Network) -> pl.Trainer:
         devices=hardware["devices"],
         precision=hardware["precision"],
         strategy=strategy,
-        plugins=None if is_distributed else [LightningEnvironment()],
+        num_nodes=hardware.get("num_nodes", 1),
+        plugins=[LightningEnvironment() if group is None else GroupEnvironment(group), WholeCheckpoints()],
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_progress_bar=shows_progress(settings),
         enable_model_summary=False,
         default_root_dir=str(run.folder),
-        logger=_loggers(run),
+        logger=_loggers(run, resumed_step),
         callbacks=_callbacks(run, data, network),
     )
 
@@ -146,11 +176,13 @@ def shows_progress(settings: dict[str, Any]) -> bool:
     return bool(settings.get("enable_progress_bar", True)) and sys.stderr.isatty()
 
 
-def _loggers(run: Run) -> list[Logger]:
+def _loggers(run: Run, resumed_step: int | None) -> list[Logger]:
     config = run.config["logger"]
     loggers: list[Logger] = []
     if config.get("tensorboard", True):
-        loggers.append(TensorBoardLogger(str(run.logs), name="tensorboard", version=""))
+        # What was logged after the state that training goes on from is logged again, so viewers leave out the first.
+        purge: dict[str, Any] = {} if resumed_step is None else {"purge_step": resumed_step + 1}
+        loggers.append(TensorBoardLogger(str(run.logs), name="tensorboard", version="", **purge))
     return loggers + [build(node) for node in config.get("extra") or []]
 
 
@@ -170,6 +202,7 @@ def _callbacks(run: Run, data: ScanData, network: Network) -> list[pl.Callback]:
         ),
         # Of its own: `save_last` writes only when there is a new best, and everything since would be trained again.
         ModelCheckpoint(dirpath=str(run.checkpoints), filename="last", monitor=None, enable_version_counter=False),
+        LastCheckpoint(run.checkpoints / LAST, minutes=settings.get("checkpoint_minutes")),
     ]
     if settings["patience"] and monitor["name"].startswith("val/"):
         callbacks.append(EarlyStopping(monitor["name"], mode=monitor["mode"], patience=settings["patience"]))
@@ -246,6 +279,7 @@ def quiet_lightning() -> None:
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # Lightning 2.6 with torch 2.13
         r".*number of training batches .* is smaller than the logging interval.*",
         r".*srun.* command is available.*",
+        r".*It is recommended to use `self.log\(.*, ..., sync_dist=True\)`.*",  # made of the whole split on every process
         r".*Checkpoint directory .* exists and is not empty.*",  # it holds the initial weights
         r".*Couldn't infer the batch indices fetched from your dataloader.*",  # outputs carry their own index
     )

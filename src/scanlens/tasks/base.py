@@ -6,6 +6,7 @@ data set, `global_batch` the number of images in this step over all processes.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -68,6 +69,21 @@ class Task(pl.LightningModule):
         # The mean over processes that DDP takes of this is the mean over the global batch, also when shards differ by one.
         return loss_B.sum() * self._num_processes() / batch["global_batch"]
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The losses of the epoch so far, of every process, so that an epoch that is cut in two has the mean of both parts."""
+        own = torch.stack([self.train_loss.mean_value, self.train_loss.weight])
+        parts = [torch.zeros_like(own) for _ in range(self._num_processes())]
+        if len(parts) > 1:
+            torch.distributed.all_gather(parts, own)
+        checkpoint["train_loss"] = torch.stack(parts if len(parts) > 1 else [own]).cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        parts_P2 = checkpoint.get("train_loss")
+        if parts_P2 is None or len(parts_P2) != self._num_processes():
+            return
+        mean, weight = parts_P2[self.global_rank].to(self.train_loss.mean_value.device)
+        self.train_loss.mean_value, self.train_loss.weight = mean, weight
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.val_outputs.update(self.outputs(batch), batch["index"])
 
@@ -102,9 +118,19 @@ class Task(pl.LightningModule):
             self.network.set_frozen_blocks(0)
         groups = self.network.parameter_groups(self.optim.lr, block_decay=self.optim.block_decay)
         optimizer = build_optimizer(self.optim, groups)
-        num_steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = build_schedule(self.optim, optimizer, num_steps=num_steps)
+        schedule = build_schedule(self.optim, optimizer, num_steps=max(1, self._planned_steps()))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _planned_steps(self) -> int:
+        """Steps of the whole training. Lightning's own count opens the training loader, and one that is open before a checkpoint
+        is read never hears of the position within the epoch."""
+        trainer = self.trainer
+        data = getattr(trainer, "datamodule", None)
+        if data is None:
+            return int(trainer.estimated_stepping_batches)
+        whole, limit = len(data.train_dataloader()), trainer.limit_train_batches
+        batches = int(whole * limit) if isinstance(limit, float) else min(whole, limit)
+        return math.ceil(batches / trainer.accumulate_grad_batches) * int(trainer.max_epochs or 1)
 
     def _num_processes(self) -> int:
         return int(getattr(self.trainer, "world_size", 1))
