@@ -37,6 +37,10 @@ DATA = (
 )  # masks; boxes of tumors; boxes of cells
 FOLDERS = FOLDERS_OF_RUNS | {"blood_smear_context": FOLDERS_OF_RUNS["blood_smear"]}
 SPLIT = {"lgg_flair": ["split.fractions=[0.5,0.15,0.35]"]}  # 18 patients: six of them must be left to judge by
+METHODS = (
+    "grad_cam", "grad_cam_plus_plus", "xgrad_cam", "hires_cam", "layer_cam", "eigen_cam", "score_cam", "ablation_cam",
+    "integrated_gradients", "occlusion",
+)  # fmt: skip
 HEADINGS = ("consistency", "plausibility", "fidelity", "usefulness")
 SEED = 1
 MEASURES: dict[str, tuple[str, int]] = {  # name: what the column says, decimals
@@ -78,7 +82,12 @@ def train_command(model: str, data: str, root: Path, seed: int, first: int) -> l
 
 def explain_command(model: str, data: str, seed: int, cases: int) -> list[str]:
     """The words after `python` of one score card."""
-    words = [f"run={OUTPUTS / run_id(model, data, seed)}", "parts=score_card", f"cases={cases}"]
+    words = [
+        f"run={OUTPUTS / run_id(model, data, seed)}",
+        "parts=score_card",
+        f"cases={cases}",
+        f"methods={','.join(METHODS)}",
+    ]
     return ["-c", "from scanlens.cli import main; main()", "explain", *words]
 
 

@@ -65,6 +65,12 @@ def write_csv(
     write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines), private=private)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove halves of files that a process which was killed left below a folder; only its single writer may do so."""
+    for half in folder.rglob(".*.partial"):
+        half.unlink(missing_ok=True)
+
+
 def make_private_folder(folder: Path) -> None:
     """A folder that its owner alone may open, where the system knows owners; one that is there becomes so."""
     folder.mkdir(parents=True, exist_ok=True)

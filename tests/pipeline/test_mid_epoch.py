@@ -87,6 +87,20 @@ def test_stopped_after_any_step_it_ends_the_same(
     assert_as_undisturbed(run, whole)
 
 
+def test_stopped_at_the_end_of_an_epoch_it_ends_the_same(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun(whole, tmp_path / "end")
+    with monkeypatch.context() as changed, contextlib.suppress(stopping.Stopped):
+        changed.setattr(stopping, "asked", lambda: 15 if len(read_csv(run.metrics_file)) == 2 else 0)
+        changed.setattr(LastCheckpoint, "_own_wish", lambda self: GO_ON)
+        run.metrics_file.write_text("epoch\n", encoding="utf-8")
+        fit_this_process(run)
+    assert len(read_csv(run.metrics_file)) == 2
+    fit_this_process(run)
+    assert_as_undisturbed(run, whole)
+
+
 def test_saved_while_it_goes_on_and_killed_it_goes_on_from_there(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from scanlens.cluster.following import leading, wait_for_call
 from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import RunError
-from scanlens.files import FileInUse, locked, write_json
+from scanlens.files import FileInUse, locked, remove_partial, write_json
 from scanlens.runs import Config, Run
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ def follow_run(folder: Path, group: Group) -> None:
 def _train_run(config: Config, run: Run) -> float | None:
     from scanlens.pipeline.summary import opening_lines
 
+    remove_partial(run.folder)
     done = stages_done(run)
     if done:
         _refuse_other_settings(config, run)

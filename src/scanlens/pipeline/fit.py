@@ -126,8 +126,22 @@ def fit_this_process(run: Run) -> None:
     found = checkpoint_to_resume(run, network)
     path, step = (str(found[0]), found[1]) if found else (None, None)
     trainer = _trainer(run, data, network, resumed_step=step)
-    with plain_interrupts(), stopping.deferred():
+    with plain_interrupts(), _told_when_a_reader_dies(), stopping.deferred():
         trainer.fit(task, datamodule=data, ckpt_path=path, weights_only=True)
+
+
+@contextmanager
+def _told_when_a_reader_dies() -> Iterator[None]:
+    """Processes that read ahead are killed when memory runs out, most often."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RunError(
+            f"a process that reads images ahead has ended ({' '.join(str(error).split())}), as the system does to processes when memory "
+            "runs out. The same command with the same run_id goes on; loader.num_workers=0 needs none of them."
+        ) from error
 
 
 def _threads_in_group() -> int | None:

@@ -105,6 +105,7 @@ class Task(pl.LightningModule):
         self._freeze_as_planned()  # a run that is resumed within an epoch does not start that epoch again
 
     def on_train_epoch_start(self) -> None:
+        self.train_loss.reset()  # a state that was saved at the end of an epoch brings its losses
         self._freeze_as_planned()
 
     def _freeze_as_planned(self) -> None:
