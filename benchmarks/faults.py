@@ -231,6 +231,50 @@ def disk_full(name: str, words: Sequence[str], *, cwd: Path, free_kib: int) -> D
     )
 
 
+def finished(name: str, words: Sequence[str], *, cwd: Path) -> None:
+    """Type the command again, until it ends.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    log = cwd / f"{name}.log"
+    if started([*words, f"run_id={name}"], cwd=cwd, log=log).wait(timeout=PATIENCE_S):
+        raise RuntimeError(f"{name} does not go on: {log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def unreadable_file(*, cwd: Path) -> Disturbance:
+    """A training on a folder of pictures, of which one cannot be read: the disk answers with an error (EIO)."""
+    scans, dice = cwd / "scans", np.random.default_rng(1)
+    for kind, brightness in (("ill", 90), ("well", 30)):
+        (scans / kind).mkdir(parents=True)
+        for number in range(40):
+            pixels = np.clip(dice.normal(brightness, 30, (32, 32)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(scans / kind / f"{number:02d}.png")
+    (scans / "ill" / "07.png").unlink()
+    (scans / "ill" / "07.png").symlink_to("/proc/self/mem")  # reading its beginning is an input/output error
+    words = ["data=folder", f"data.root={scans}", "run_id=eio"]
+    log = cwd / "eio.log"
+    command = [
+        word for word in command_of(*words) if not word.startswith(("data=mri", "data.num_patients", "data.slices"))
+    ]
+    began = time.monotonic()
+    with log.open("ab") as file:
+        status = subprocess.run(
+            command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, timeout=PATIENCE_S, check=False
+        ).returncode
+    quarantined = _rows(cwd / "outputs" / "eio" / "quarantine.csv") if status == 0 else []
+    told = "; ".join(f"{row['id']}: {row['reason']}" for row in quarantined) or last_line(log)
+    return Disturbance(
+        "I/O error on one picture",
+        0.0,
+        where(cwd / "outputs" / "eio")[0],
+        6,
+        status,
+        round(time.monotonic() - began, 2),
+        told,
+    )
+
+
 def last_line(log: Path) -> str:
     """What a command said last."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
