@@ -29,6 +29,8 @@ from scanlens.data.dicom_files import (
     text,
 )  # fmt: skip
 from scanlens.data.dicom_numbers import numbers_into
+from scanlens.data.dicom_picture import KEYWORDS as PICTURE
+from scanlens.data.dicom_picture import burnt_in
 from scanlens.data.dicom_pixels import check_size, spacing_of
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.data.pseudonyms import Pseudonyms
@@ -44,7 +46,6 @@ _KEPT_TEXT = {
 }  # fmt: skip
 _REQUIRED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
              "ReferringPhysicianName")  # fmt: skip
-_BURNT_IN = ("BurnedInAnnotation", "ImageType", "Modality")
 _OTHER = (
     "FrameOfReferenceUID",
     "SliceThickness",
@@ -59,8 +60,6 @@ _LUTS = ("VOILUTSequence", "ModalityLUTSequence")
 _MODALITIES = (
     "CR", "CT", "DX", "ES", "GM", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC",
 )  # fmt: skip
-_MODALITIES_WITH_TEXT = ("US", "IVUS", "SC")
-_CLASSES_WITH_TEXT = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.[367](\..*)?")  # ultrasound, secondary capture
 _MOST_ENTRIES = 2**16
 
 
@@ -104,7 +103,7 @@ def read_reference(
     Raises:
         ImageError: the file cannot be read, or says too little for anything to refer to it.
     """
-    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, *_BURNT_IN, *_OTHER)
+    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, *PICTURE, *_OTHER)
     with opened(Path(path), max_bytes=max_bytes) as file:
         source = read_header(file, keywords=keywords, max_bytes=max_bytes)
         with parsing():
@@ -115,19 +114,6 @@ def read_reference(
             _identify(header, source, pseudonyms, keeps_identity)
             number = frame + 1 if num_frames > 1 else None
             return Reference(header, number, spacing_of(source, frame), burnt_in(source))
-
-
-def burnt_in(header: Dataset) -> str:
-    """Why text may be burnt into the pixels, in words; "" where nothing speaks for it (PS3.3 C.7.6.1, BurnedInAnnotation)."""
-    said = text(header, "BurnedInAnnotation").upper()
-    if said in ("YES", "NO"):
-        return "BurnedInAnnotation is YES" if said == "YES" else ""
-    types = text(header, "ImageType").upper()  # several as a list in print
-    if "SECONDARY" in types or "SCREEN" in types:
-        return "BurnedInAnnotation is missing, and ImageType tells of a secondary image or a screen"
-    if text(header, "Modality") in _MODALITIES_WITH_TEXT or _CLASSES_WITH_TEXT.fullmatch(text(header, "SOPClassUID")):
-        return "BurnedInAnnotation is missing, and images of this modality often carry text"
-    return ""
 
 
 def _identify(header: Dataset, source: Dataset, pseudonyms: Pseudonyms, keeps_identity: bool) -> None:
