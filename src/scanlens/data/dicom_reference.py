@@ -29,8 +29,6 @@ from scanlens.data.dicom_files import (
     text,
 )  # fmt: skip
 from scanlens.data.dicom_numbers import numbers_into
-from scanlens.data.dicom_picture import KEYWORDS as PICTURE
-from scanlens.data.dicom_picture import burnt_in
 from scanlens.data.dicom_pixels import check_size, spacing_of
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.data.pseudonyms import Pseudonyms
@@ -72,13 +70,11 @@ class Reference:
             frame, as if it were a file of its own; no pixels.
         frame: number of the frame, from 1; None for a file of one.
         spacing_mm: (row, column) distance of pixel centers; None if unknown.
-        burnt_in: why there may be text in the pixels; "" where nothing says so.
     """
 
     header: Dataset
     frame: int | None
     spacing_mm: tuple[float, float] | None
-    burnt_in: str
 
 
 def read_reference(
@@ -103,7 +99,7 @@ def read_reference(
     Raises:
         ImageError: the file cannot be read, or says too little for anything to refer to it.
     """
-    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, *PICTURE, *_OTHER)
+    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, "Modality", *_OTHER)
     with opened(Path(path), max_bytes=max_bytes) as file:
         source = read_header(file, keywords=keywords, max_bytes=max_bytes)
         with parsing():
@@ -113,7 +109,7 @@ def read_reference(
             header = _image(source, frame, pseudonyms, keeps_identity)
             _identify(header, source, pseudonyms, keeps_identity)
             number = frame + 1 if num_frames > 1 else None
-            return Reference(header, number, spacing_of(source, frame), burnt_in(source))
+            return Reference(header, number, spacing_of(source, frame))
 
 
 def _identify(header: Dataset, source: Dataset, pseudonyms: Pseudonyms, keeps_identity: bool) -> None:
