@@ -105,7 +105,6 @@ def test_letters_in_it_withhold_it_unless_it_was_asked_for(tmp_path: Path) -> No
     found = written(tmp_path, one)
     assert found["original"] is None
     assert "marks that look like letters" in found["original_reason"]
-    assert "callbacks.show_original=true" in found["original_reason"]
     assert list(tmp_path.iterdir()) == []
     assert written(tmp_path, one, ALL)["original"]["size_hw"] == [120, 200]
 

@@ -89,4 +89,4 @@ class Originals:
         if raw is None or self.pictures.has_text_too:
             return ""
         why = text_in_pixels(raw)
-        return f"text may be burnt into it ({why}); callbacks.show_original=true shows it all the same" if why else ""
+        return f"text may be burnt into it ({why})" if why else ""
