@@ -145,7 +145,7 @@ def _rival(folder: Path, record: Record, ground: Ground | None) -> dict[str, Any
     if (finite(found.get("correlation")) or 0.0) > _SAME:
         said = f"Hardly another map than that of the answer (correlation {number(found['correlation'], 2)}): nearly all that competes is '{found['class']}'."
         return {"class": found["class"], "layers": None, "said": said}
-    said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (orange), and the reverse (blue)."
+    said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (yellow), and the reverse (dashed blue)."
     if finite(found.get("log_odds")) is not None:
         said += f" The log-odds between the two are {number(found['log_odds'], 2)}."
     return {"class": found["class"], "layers": drawn, "said": said}
