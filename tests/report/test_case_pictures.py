@@ -170,6 +170,15 @@ def test_only_letters_of_sides_get_into_a_record(folder: Path, sides: Any, tmp_p
     assert "L/R unknown" in page_of(folder, found)
 
 
+def test_tall_pictures_get_less_of_the_width(folder: Path, records: dict[str, Any]) -> None:
+    found = json.loads(json.dumps(records[named(folder)[0]]))
+    assert '<div class="views">' in page_of(folder, found)
+    finished_png(np.zeros((200, 100), np.uint8), folder / "explanations" / "tall_original.png")
+    found["image"]["original"] |= {"file": "tall_original.png", "size_px": [200, 100]}
+    found["image"]["place_hwyx"] = [SIZE, SIZE // 2, 0, SIZE // 4]
+    assert '<div class="views tall">' in page_of(folder, found)
+
+
 # --- geometry ---
 
 

@@ -25,6 +25,7 @@ from scanlens.report.words import NOT_ASSESSED, number, significant, whole, with
 
 Record = dict[str, Any]
 _UNKNOWN = "unknown"
+TALL = 1.3  # height over width from which pictures get less of the width, so that a sheet keeps to two pages
 _SAME = 0.95  # correlation from which two maps show one thing
 _CHOSEN = {"worst miss": "most probable wrong answer", "best hit": "most probable right answer"}
 STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js",)
@@ -60,6 +61,7 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         others=maps[1:],
         rival=_rival(folder, record, ground),
         shown=None if ground is None else alone(ground, name="shown"),
+        is_tall=ground is not None and ground.height > TALL * ground.width,
         has_original=original is not None,
         about_seen=picture_words.seen_sentence(record["image"]),
         about_picture=picture_words.picture_sentences(record["image"]),
