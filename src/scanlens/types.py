@@ -42,6 +42,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """Which side of the patient lies at each edge of a picture: letters R, L, A, P, H, F, one or more at each."""
+
+    left: str
+    right: str
+    top: str
+    bottom: str
+
+
+@dataclass(frozen=True, slots=True)
 class RawImage:
     """Pixels as stored, with their meaning settled.
 
@@ -54,6 +64,8 @@ class RawImage:
         spacing_mm: (row, column) distance of pixel centers, or None if unknown.
         is_windowed: `value_range` is a window that means something, of the header or percentiles of a whole volume; what
             lies beyond may be clipped.
+        sides: of the patient at the edges, as the header tells them; None if unknown.
+        burnt_in: why the header lets one fear text in the pixels; "" where nothing in it does.
     """
 
     pixels: NDArray[np.generic]
@@ -61,6 +73,8 @@ class RawImage:
     value_range: tuple[float, float]
     spacing_mm: tuple[float, float] | None = None
     is_windowed: bool = False
+    sides: Sides | None = None
+    burnt_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from fakes.dicom_scans import ENHANCED_MR, SC, SECRET_WORDS, write_scan
+from fakes.dicom_scans import ENHANCED_MR, SECRET_WORDS, write_scan
 from scanlens.data.dicom_reference import Reference, read_reference
 from scanlens.data.pseudonyms import VARIABLE, Pseudonyms
 from scanlens.errors import ImageError
@@ -155,22 +155,3 @@ def test_the_frame_of_many_brings_its_own_place_and_window(tmp_path: Path) -> No
     assert "20190607" not in str(found.header)
     with pytest.raises(ImageError, match="frame 4 was asked for, and the file has 3"):
         read_reference(tmp_path / "a.dcm", 3, pseudonyms=Pseudonyms())
-
-
-@pytest.mark.parametrize(
-    ("elements", "why"),
-    [
-        ({}, ""),
-        ({"BurnedInAnnotation": "YES"}, "BurnedInAnnotation is YES"),
-        ({"BurnedInAnnotation": "NO", "Modality": "US"}, ""),
-        ({"ImageType": ["DERIVED", "SECONDARY"]}, "ImageType tells of a secondary image"),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "SCREEN SAVE"]}, "or a screen"),
-        ({"Modality": "US"}, "often carry text"),
-        ({"SOPClassUID": SC}, "often carry text"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.4"}, ""),
-    ],
-)
-def test_text_in_the_pixels_is_suspected(tmp_path: Path, elements: dict[str, Any], why: str) -> None:
-    found = reference(tmp_path, **elements).burnt_in
-    assert why in found
-    assert bool(found) == bool(why)

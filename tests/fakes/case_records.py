@@ -27,6 +27,7 @@ _RECORD: dict[str, Any] = {
     "image": {
         "pseudonym": "5333e1c04155", "pixels_sha256": None, "modality": None, "native_size_px": None, "spacing_mm": None,
         "network_size_px": [64.0, 64.0], "mm_per_px": None, "is_spacing_assumed_square": None, "is_phantom": False,
+        "place_hwyx": None, "sides": None, "original": None, "original_reason": "the run kept no picture of the file",
     },
     "quality": {"status": "good", "reasons": [], "checks": [], "anomaly": None},
     "answer": {

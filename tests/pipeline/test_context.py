@@ -30,6 +30,8 @@ from scanlens.pipeline.context import add_context, neighbors, plain
 from scanlens.pipeline.context.batch import Batch, ContextCase, batches, seen_and_said
 from scanlens.pipeline.context.native import Native
 from scanlens.pipeline.context.neighbors import read_neighbors
+from scanlens.pipeline.context.original import Originals
+from scanlens.pipeline.context.pictures import Pictures
 from scanlens.pipeline.context.quality import Quality
 from scanlens.pipeline.context.runner_up import TWO_CLASSES, RunnerUp
 from scanlens.pipeline.fingerprint import embedded, read_fingerprint
@@ -134,7 +136,7 @@ def test_pictures_are_those_of_phantoms_and_of_nobody_else(finished: Run, tmp_pa
     shown = {one["picture"] for case in told(finished)["cases"] for one in case["similar"]["same"]}
     for name in shown:
         with Image.open(finished.explanations / name) as picture:
-            assert picture.size == (320, 320)
+            assert picture.size == (320, 320 + 20), "the notice lies below"
             assert not picture.info
     real = changed(finished, tmp_path, facts__is_phantom=False)
     found = written(real)
@@ -208,7 +210,8 @@ def a_case(**known: Any) -> ContextCase:
 
 def native_of(**known: Any) -> dict[str, Any]:
     batch = Batch([a_case(**known)], torch.zeros(1, 1, 2, 2), torch.zeros(1, 3), np.zeros((1, 2)))
-    return Native(Preprocess(size=50, channels=1)).of(batch)[0]
+    preprocess = Preprocess(size=50, channels=1)
+    return Native(preprocess, Originals(Path(), preprocess, Pictures(False, False, ""))).of(batch)[0]
 
 
 def test_padding_and_pixels_that_are_not_square_keep_the_scale_right() -> None:
@@ -393,6 +396,7 @@ def test_of_many_training_images_whole_patients_are_drawn_and_counted(
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
+        ("callbacks.show_original=small", "callbacks.show_original must be"),
         ("callbacks.show_similar=sometimes", "callbacks.show_similar must be"),
         ("+data.may_be_shared=perhaps", "data.may_be_shared must be true or false"),
     ],

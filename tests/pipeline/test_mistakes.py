@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def evaluation(missed: list[list[int]], alarms: list[list[int]]) -> dict[str, Any]:
+def evaluation(missed: list[list[int]], alarms: list[list[int]], *, unit: str = "patient") -> dict[str, Any]:
     chosen = {
         "threshold": 0.5,
         "test": {"true_positives": 1},
@@ -49,7 +49,7 @@ def evaluation(missed: list[list[int]], alarms: list[list[int]]) -> dict[str, An
         "false_alarm_images": alarms,
         "false_alarm_scores": [0.9 - place / 100 for place in range(len(alarms))],
     }
-    decisions = {"positive": "tumor", "unit": "patient", "members": ["glioma", "meningioma"], "chosen": chosen}
+    decisions = {"positive": "tumor", "unit": unit, "members": ["glioma", "meningioma"], "chosen": chosen}
     return {"decisions": decisions, "calibration": {"choice": {"calibrator": IDENTITY}}}
 
 
@@ -92,6 +92,21 @@ def test_many_mistakes_are_counted_and_the_surest_drawn(run: Run) -> None:
     assert (known["num_false_alarms"], len(known["false_alarms"])) == (30, MOST_FALSE_ALARMS)
     scores = [one["score"] for one in known["missed"]]
     assert scores == sorted(scores)
+
+
+def test_of_images_that_are_alike_the_surest_is_drawn_and_the_others_are_counted(run: Run) -> None:
+    """Places 0 to 2 are one group, 3 to 5 another one."""
+    write_mistakes(run, evaluation([[4], [1], [0], [3], [2], [5]], [[6], [9]], unit="image"), gray)
+    known = written(run)
+    assert known["num_missed"] == 6, "all are counted"
+    assert [(one["case"], one["num_alike"]) for one in known["missed"]] == [("test-00104", 2), ("test-00101", 2)]
+    assert [(one["case"], one["num_alike"]) for one in known["false_alarms"]] == [("test-00106", 0), ("test-00109", 0)]
+    assert len(list(run.mistakes.glob("missed_*.png"))) == 2
+
+
+def test_patients_are_never_left_out_for_being_alike(run: Run) -> None:
+    write_mistakes(run, evaluation([[0], [1, 2]], []), gray)
+    assert [one["num_alike"] for one in written(run)["missed"]] == [0, 0]
 
 
 def test_neither_patients_nor_files_are_named(run: Run) -> None:

@@ -102,12 +102,12 @@ def sheets_in_order(browser: Any, report: Path) -> list[str]:
 
 def test_the_slider_fades_the_map_and_says_how_far(browser: Any, report: Path) -> None:
     with opened(browser, sheet_with_map(report)) as (page, heard):
-        slider, heat = page.get_by_label("Opacity of the map"), page.locator("figure:has(#fade) .heat")
+        slider, heat = page.get_by_label("Filled map"), page.locator("figure:has(#fade) .heat")
         shown = [(heat.evaluate("one => getComputedStyle(one).opacity"), page.locator("#faded").inner_text())]
-        for value in ("30", "0"):
+        for value in ("30", "100"):
             slider.fill(value)
             shown.append((heat.evaluate("one => getComputedStyle(one).opacity"), page.locator("#faded").inner_text()))
-        assert shown == [("1", "100 %"), ("0.3", "30 %"), ("0", "0 %")]
+        assert shown == [("0", "0 %"), ("0.3", "30 %"), ("1", "100 %")], "outlines alone at first"
         outline = page.locator("figure:has(#fade) svg.lines")
         assert outline.evaluate("one => getComputedStyle(one).opacity") == "1", "the outline stays"
         assert heard.found == []
@@ -116,11 +116,11 @@ def test_the_slider_fades_the_map_and_says_how_far(browser: Any, report: Path) -
 def test_keys_move_the_slider_and_do_not_turn_the_page_meanwhile(browser: Any, report: Path) -> None:
     with opened(browser, sheet_with_map(report)) as (page, heard):
         page.locator("#fade").focus()
-        for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowLeft"):
+        for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight"):
             page.keyboard.press(key)
-        assert page.locator("#faded").inner_text() == "90 %"
-        page.keyboard.press("Home")
-        assert page.locator("#faded").inner_text() == "0 %"
+        assert page.locator("#faded").inner_text() == "10 %"
+        page.keyboard.press("End")
+        assert page.locator("#faded").inner_text() == "100 %"
         assert page.url == sheet_with_map(report).as_uri()
         assert heard.found == []
 
@@ -219,20 +219,22 @@ def test_without_scripts_pages_say_and_show_the_same(browser: Any, report: Path)
 def sentences(page: Any) -> list[str]:
     """Lines of the page but those of slider and filter; pictures by their words."""
     lines = [line.strip() for line in page.locator("main").inner_text().splitlines()]
-    own = re.compile(r"Opacity of the map.*|\d+ %|Show only rows with.*|")
+    own = re.compile(r"Filled map|\d+ %|Show only rows with.*|")
     pictures = [one.get_attribute("alt") or "" for one in page.locator("main img").all()]
     return [line for line in lines if not own.fullmatch(line)] + pictures
 
 
-def test_on_paper_there_is_no_slider_and_the_map_is_at_full_strength(browser: Any, report: Path) -> None:
+def test_on_paper_there_is_no_slider_and_the_filled_map_stands_apart(browser: Any, report: Path) -> None:
     with opened(browser, sheet_with_map(report)) as (page, _):
-        page.locator("#fade").fill("10")
+        page.locator("#fade").fill("60")
         page.emulate_media(media="print", color_scheme="dark")
         assert not page.locator("nav").is_visible()
         assert not page.locator(".fade").is_visible()
         assert page.locator(".notice").first.is_visible()
         assert page.locator(".notice").first.inner_text() == NOTICE
-        assert page.locator("figure:has(#fade) .heat").evaluate("one => getComputedStyle(one).opacity") == "1"
+        opacity = "one => getComputedStyle(one).opacity"
+        assert page.locator("figure:has(#fade) .heat").evaluate(opacity) == "0", "outlines alone"
+        assert page.locator(".seen .heat").evaluate(opacity) == "1"
         assert luminance(page, "color") < 0.05 < 0.9 < luminance(page, "background-color"), "dark on white"
     with opened(browser, report / "index.html") as (page, _):
         page.emulate_media(media="print")
@@ -288,7 +290,7 @@ def test_what_colors_say_is_also_said_in_words(browser: Any, report: Path) -> No
     with opened(browser, sheet_with_map(report)) as (page, _):
         dashes = page.locator("svg.lines path[stroke-dasharray]")
         assert dashes.count() > 0, "evidence against is dashed"
-        assert "dashed blue: most against" in page.locator("#pictures").inner_text()
+        assert "Dashed blue: the strongest" in page.locator("#pictures").inner_text()
 
 
 def test_nothing_planted_runs_and_all_is_shown_as_text(browser: Any, tmp_path: Path) -> None:

@@ -60,6 +60,22 @@ def test_a_missed_patient_is_told_with_its_numbers(run: RunFolder) -> None:
     assert (alarms["rows"], alarms["note"]) == ([], "There was no false alarm.")
 
 
+def test_near_duplicates_are_counted_and_not_shown_again(run: RunFolder) -> None:
+    image = {**CASE, "num_images": 1, "shown": CASE["shown"][:1]}
+    alike = {**FOUND, "unit": "image", "missed": [{**image, "num_alike": 3}, {**image, "num_alike": 1}, image]}
+    missed, _ = mistakes(dataclasses.replace(run, mistakes=alike))
+    assert missed["note"] == (
+        "3 of 30 shown, the surest mistake first; of images that are near-duplicates of each other one, the others counted."
+    )
+    ends = [row["words"].rpartition("no_tumor 3 and glioma 1.")[2] for row in missed["rows"]]
+    assert ends == [" 3 near-duplicates of it were missed as well.", " 1 near-duplicate of it was missed as well.", ""]
+    alarm = {**alike, "missed": [], "num_missed": 0, "num_false_alarms": 30, "false_alarms": alike["missed"]}
+    _, alarms = mistakes(dataclasses.replace(run, mistakes=alarm))
+    assert "3 near-duplicates of it were called so as well." in alarms["rows"][0]["words"]
+    lone, _ = mistakes(dataclasses.replace(run, mistakes={**alike, "missed": [image]}))
+    assert "near-duplicates" not in lone["note"]
+
+
 def test_the_threshold_section_shows_them(run: RunFolder) -> None:
     decisions = {
         "positive": "tumor",

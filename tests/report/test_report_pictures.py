@@ -9,7 +9,20 @@ import pytest
 from PIL import Image
 
 from scanlens.report.palette import MAX_ALPHA, evidence_alpha, evidence_rgb
-from scanlens.report.pictures import display_scale, feature_maps_png, filters_png, overlay_png, save_map, scan_png
+from scanlens.report.pictures import (
+    MIN_NOTICE_WIDTH,
+    display_scale,
+    enlargement,
+    feature_maps_png,
+    filters_png,
+    finished_png,
+    noticed,
+    overlay_png,
+    region_png,
+    save_map,
+    scan_pixels,
+    scan_png,
+)
 
 SIZE = 80  # enlarged 4 times to 320
 
@@ -19,7 +32,8 @@ def draw(path: Path, evidence: np.ndarray, *, scan: np.ndarray | None = None, **
     arguments = {"scale": 1.0, "covered_HW": np.ones(evidence.shape, dtype=bool), "mask_HW": None, **changes}
     overlay_png(np.full(evidence.shape, 0.4) if scan is None else scan, evidence, path=path, **arguments)
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB")).astype(int)
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    return pixels[: evidence.shape[0] * enlargement(evidence.shape[1])]
 
 
 def patches() -> np.ndarray:
@@ -149,7 +163,7 @@ def test_opacity_is_in_proportion_to_strength() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "mode", "size"),
-    [((28, 28), "L", (336, 336)), ((28, 28, 1), "L", (336, 336)), ((400, 500, 3), "RGB", (500, 400))],
+    [((28, 28), "L", (336, 336 + 22)), ((28, 28, 1), "L", (336, 336 + 22)), ((400, 500, 3), "RGB", (500, 400 + 32))],
 )
 def test_scans_keep_their_channels_and_are_at_least_320_wide(
     tmp_path: Path, shape: tuple[int, ...], mode: str, size: tuple[int, int]
@@ -206,5 +220,41 @@ def test_feature_maps_share_one_scale(tmp_path: Path) -> None:
     maps[0, :25], maps[1, :25] = 10.0, 1.0
     feature_maps_png(maps, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        pixels = np.asarray(image)
-    assert set(pixels[pixels[..., 3] > 0][:, 0].tolist()) == {0, 26, 255}
+        pixels = np.asarray(image)[:-20]  # the notice lies below
+    assert set(pixels[:100][pixels[:100, :, 3] > 0][:, 0].tolist()) >= {0, 26, 255}
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (40, 400), (300, 500, 3), (40, 60, 4)])
+def test_the_notice_lies_below_the_picture_and_changes_none_of_its_pixels(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    found = noticed(pixels)
+    height, width = shape[:2]
+    assert np.array_equal(found[:height, :width], pixels)
+    assert found.shape[1] == max(width, MIN_NOTICE_WIDTH)
+    strip = found[height:, ..., :3] if found.ndim == 3 else found[height:]
+    ink = strip.max(axis=2) > 200 if strip.ndim == 3 else strip > 200
+    columns = np.flatnonzero(ink.any(axis=0))
+    assert columns[0] > 0, "no letter is cut off"
+    assert columns[-1] < found.shape[1] - 1
+    assert not ink[0].any()
+    assert not ink[-1].any()
+    assert 0.02 < ink.mean() < 0.4
+    if found.ndim == 3 and found.shape[2] == 4:
+        assert (found[height:, :, 3] == 255).all()
+
+
+def test_finished_pictures_carry_the_notice_and_others_do_not(tmp_path: Path) -> None:
+    scan, flat = np.full((SIZE, SIZE), 0.4), np.zeros((SIZE, SIZE))
+    scan_png(scan, tmp_path / "scan.png")
+    region_png(scan, None, tmp_path / "region.png")
+    overlay_png(scan, flat, scale=1.0, covered_HW=flat == 0, path=tmp_path / "overlay.png")
+    finished_png(scan_pixels(scan), tmp_path / "original.png")
+    strips = []
+    for name in ("scan", "region", "overlay", "original"):
+        with Image.open(tmp_path / f"{name}.png") as image:
+            strips.append(np.asarray(image.convert("L"))[4 * SIZE :])
+    assert strips[0].max() > 240
+    assert all(np.array_equal(one, strips[0]) for one in strips)
+    filters_png(np.ones((4, 1, 3, 3)), tmp_path / "filters.png")
+    with Image.open(tmp_path / "filters.png") as image:
+        assert image.height < 200

@@ -131,6 +131,7 @@ class CallbacksSchema:
     num_explained_cases: int
     register_maps: bool
     show_similar: bool | Literal["auto"]
+    show_original: bool | Literal["auto"]
     anomaly_run: str | None
     bootstrap_resamples: int
     patient_rule: Literal["auto", "mean", "max", "top_k"]

@@ -18,6 +18,7 @@ Legend of axes: H rows, W columns.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from scanlens.data.dicom_files import (
     text,
     whole,
 )  # fmt: skip
+from scanlens.data.dicom_picture import KEYWORDS, burnt_in, sides
 from scanlens.data.dicom_voi import Window, shown
 from scanlens.data.image_io import MAX_PIXELS
 from scanlens.errors import ImageError
@@ -79,21 +81,23 @@ def read_frame(
         max_bytes: refuse larger files, also when unzipped.
 
     Returns:
-        gray (H, W) with `value_range` = the window, or rgb (H, W, 3); spacing in mm.
+        gray (H, W) with `value_range` = the window, or rgb (H, W, 3); spacing in mm, sides of the patient where the header tells them.
 
     Raises:
         ImageError: the frame cannot be read; a missing decoder is named with the package that has it.
     """
     with opened(Path(path), max_bytes=max_bytes) as file:
-        header = read_header(file, keywords=IMAGE, max_bytes=max_bytes)
+        header = read_header(file, keywords=IMAGE + KEYWORDS, max_bytes=max_bytes)
         with parsing():
             check_size(header, file.num_bytes, max_pixels)
             stored = _stored(file, header, frame, max_pixels)
         with parsing():
             spacing_mm = spacing_of(header, frame)
             if stored.ndim == 3 or text(header, "PhotometricInterpretation") == "PALETTE COLOR":
-                return _color_image(stored, header, spacing_mm)
-            return _gray_image(stored, header, frame, window, spacing_mm)
+                raw = _color_image(stored, header, spacing_mm)
+            else:
+                raw = _gray_image(stored, header, frame, window, spacing_mm)
+            return replace(raw, sides=sides(header, frame), burnt_in=burnt_in(header))
 
 
 def check_size(header: Dataset, num_bytes: int, max_pixels: int) -> int:

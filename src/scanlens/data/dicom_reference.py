@@ -44,7 +44,6 @@ _KEPT_TEXT = {
 }  # fmt: skip
 _REQUIRED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
              "ReferringPhysicianName")  # fmt: skip
-_BURNT_IN = ("BurnedInAnnotation", "ImageType", "Modality")
 _OTHER = (
     "FrameOfReferenceUID",
     "SliceThickness",
@@ -59,8 +58,6 @@ _LUTS = ("VOILUTSequence", "ModalityLUTSequence")
 _MODALITIES = (
     "CR", "CT", "DX", "ES", "GM", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC",
 )  # fmt: skip
-_MODALITIES_WITH_TEXT = ("US", "IVUS", "SC")
-_CLASSES_WITH_TEXT = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.[367](\..*)?")  # ultrasound, secondary capture
 _MOST_ENTRIES = 2**16
 
 
@@ -73,13 +70,11 @@ class Reference:
             frame, as if it were a file of its own; no pixels.
         frame: number of the frame, from 1; None for a file of one.
         spacing_mm: (row, column) distance of pixel centers; None if unknown.
-        burnt_in: why there may be text in the pixels; "" where nothing says so.
     """
 
     header: Dataset
     frame: int | None
     spacing_mm: tuple[float, float] | None
-    burnt_in: str
 
 
 def read_reference(
@@ -104,7 +99,7 @@ def read_reference(
     Raises:
         ImageError: the file cannot be read, or says too little for anything to refer to it.
     """
-    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, *_BURNT_IN, *_OTHER)
+    keywords = (*IMAGE, *_UIDS, *_KEPT_TEXT, "Modality", *_OTHER)
     with opened(Path(path), max_bytes=max_bytes) as file:
         source = read_header(file, keywords=keywords, max_bytes=max_bytes)
         with parsing():
@@ -114,20 +109,7 @@ def read_reference(
             header = _image(source, frame, pseudonyms, keeps_identity)
             _identify(header, source, pseudonyms, keeps_identity)
             number = frame + 1 if num_frames > 1 else None
-            return Reference(header, number, spacing_of(source, frame), burnt_in(source))
-
-
-def burnt_in(header: Dataset) -> str:
-    """Why text may be burnt into the pixels, in words; "" where nothing speaks for it (PS3.3 C.7.6.1, BurnedInAnnotation)."""
-    said = text(header, "BurnedInAnnotation").upper()
-    if said in ("YES", "NO"):
-        return "BurnedInAnnotation is YES" if said == "YES" else ""
-    types = text(header, "ImageType").upper()  # several as a list in print
-    if "SECONDARY" in types or "SCREEN" in types:
-        return "BurnedInAnnotation is missing, and ImageType tells of a secondary image or a screen"
-    if text(header, "Modality") in _MODALITIES_WITH_TEXT or _CLASSES_WITH_TEXT.fullmatch(text(header, "SOPClassUID")):
-        return "BurnedInAnnotation is missing, and images of this modality often carry text"
-    return ""
+            return Reference(header, number, spacing_of(source, frame))
 
 
 def _identify(header: Dataset, source: Dataset, pseudonyms: Pseudonyms, keeps_identity: bool) -> None:

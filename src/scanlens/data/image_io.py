@@ -23,6 +23,7 @@ from __future__ import annotations
 import stat
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def as_color(raw: RawImage, color: Color) -> RawImage:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     else:
         pixels = _luma(pixels)
-    return RawImage(pixels, color, raw.value_range, raw.spacing_mm, raw.is_windowed)
+    return replace(raw, pixels=pixels, color=color)
 
 
 def _decoded(path: Path, max_pixels: int, max_bytes: int) -> Decoded:

@@ -136,14 +136,7 @@ class Preprocess:
 
     def _stretch(self, spacing_mm: tuple[float, float] | None) -> float | None:
         """Height of a pixel over its width; None to fill the square."""
-        if not self.keeps_aspect:
-            return None
-        is_usable = spacing_mm is not None and all(np.isfinite(side) and side > 0 for side in spacing_mm)
-        if spacing_mm is None or not is_usable:
-            return 1.0
-        ratio = spacing_mm[0] / spacing_mm[1]
-        is_square = abs(ratio - 1) < SQUARE_WITHIN
-        return 1.0 if is_square or not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH else ratio
+        return stretch_of(spacing_mm) if self.keeps_aspect else None
 
     def _known_size(self) -> int:
         if self.size is None:
@@ -179,6 +172,16 @@ class Preprocess:
         if high <= low:  # most of the picture is background of one value
             return float(values.min()), float(values.max())
         return float(low), float(high)
+
+
+def stretch_of(spacing_mm: tuple[float, float] | None) -> float:
+    """Height of a pixel over its width; 1 where the spacing is unknown, a mistake of the header, or square up to rounding."""
+    is_usable = spacing_mm is not None and all(np.isfinite(side) and side > 0 for side in spacing_mm)
+    if spacing_mm is None or not is_usable:
+        return 1.0
+    ratio = spacing_mm[0] / spacing_mm[1]
+    is_square = abs(ratio - 1) < SQUARE_WITHIN
+    return 1.0 if is_square or not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH else ratio
 
 
 def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:

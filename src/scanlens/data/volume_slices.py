@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlens.data.image_io import MAX_PIXELS
+from scanlens.data.sides import sides_of
 from scanlens.data.volumes import MAX_VOXELS, VolumeHeader, content_shares, read_header, read_voxels, robust_window
 from scanlens.errors import ConfigError, ImageError, did_you_mean
-from scanlens.types import RawImage
+from scanlens.types import RawImage, Sides
 
 Axis = Literal["axial", "coronal", "sagittal"]
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # place in (X, Y, Z)
@@ -34,11 +35,12 @@ _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # place in (X, Y, Z)
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Voxels (X, Y, Z) in RAS+ order, and the window that all slices share."""
+    """Voxels (X, Y, Z) in RAS+ order, the window that all slices share, and what lies at the edges of a slice."""
 
     voxels: NDArray[Any]
     window: tuple[float, float]
     spacing_mm: tuple[float, float, float]
+    sides: Sides | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +123,26 @@ class VolumeSlicer:
         """
         column_mm, row_mm = (size for place, size in enumerate(volume.spacing_mm) if place != self.axis)
         pixels_HW = as_shown(volume.voxels, self.axis, index)
-        return RawImage(pixels_HW, "gray", volume.window, (row_mm, column_mm), is_windowed=True)
+        return RawImage(pixels_HW, "gray", volume.window, (row_mm, column_mm), is_windowed=True, sides=volume.sides)
 
     def _loaded(self, header: VolumeHeader) -> Volume:
         voxels = read_voxels(header, frame=self._frame)
-        return Volume(voxels, robust_window(voxels), header.spacing_mm)
+        return Volume(voxels, robust_window(voxels), header.spacing_mm, sides_of_slices(header, self.axis))
 
 
 def as_shown(voxels: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
     """One slice (H, W) of a RAS+ volume (X, Y, Z) as the head of this module says; a copy."""
     plane = np.moveaxis(voxels, axis, 0)[index]  # (Y, Z), (X, Z) or (X, Y), each growing to right, front, up
     return np.ascontiguousarray(plane[::-1, ::-1].T)
+
+
+def sides_of_slices(header: VolumeHeader, axis: int) -> Sides | None:
+    """What lies at the edges of the slices along an axis (place in X, Y, Z), by the affine; None if the file has none."""
+    if not header.is_placed:
+        return None
+    to_dicom = np.array([-1.0, -1.0, 1.0])  # left and back grow there
+    across, down = ((-to_dicom * header.affine[:3, place]).tolist() for place in range(3) if place != axis)
+    return sides_of(across, down)
 
 
 def from_shown(plane_HW: NDArray[Any]) -> NDArray[Any]:

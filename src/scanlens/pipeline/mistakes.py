@@ -1,6 +1,7 @@
 """`missed/`: pictures of what the operating point misses and of its false alarms on the test split, surest mistake first.
 
-Units are patients where they are known, else images. Nothing here names a patient or a file.
+Units are patients where they are known, else images; of images that are near-duplicates of each other one is drawn, and the others
+are counted. Nothing here names a patient or a file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scanlens.callbacks.predictions import index_of
 from scanlens.evaluation.calibrator import Calibrator
 from scanlens.evaluation.checks import Floats
 from scanlens.files import write_json
-from scanlens.pipeline.patients import read_predicted
+from scanlens.pipeline.patients import groups_in_split, read_predicted
 from scanlens.report.sheets import row_png
 from scanlens.runs import Config, Run
 
@@ -35,10 +36,12 @@ class _Images:
     Args:
         rows: of predictions/test.csv.
         score_N: probability of the positive class of each, calibrated like that which meets the threshold, in [0, 1].
+        group_N: of near-duplicates, the name of that of each; None where units are patients.
     """
 
     rows: Sequence[Mapping[str, str]]
     score_N: Floats
+    group_N: Sequence[str] | None
 
 
 def write_mistakes(run: Run, evaluation: Config, picture: Picture) -> None:
@@ -73,17 +76,32 @@ def _test_images(run: Run, evaluation: Config) -> _Images:
     test, names = read_predicted(run, "test"), run.facts["class_names"]
     calibrator = Calibrator.from_dict(evaluation["calibration"]["choice"]["calibrator"])
     members = [names.index(name) for name in evaluation["decisions"]["members"]]
-    return _Images(test.rows, calibrator.apply(test.probabilities_NK)[:, members].sum(axis=1))
+    is_by_image = evaluation["decisions"]["unit"] == "image"
+    score_N = calibrator.apply(test.probabilities_NK)[:, members].sum(axis=1)
+    return _Images(test.rows, score_N, groups_in_split(run, test.rows) if is_by_image else None)
 
 
 def _listed(chosen: Config, images: _Images, kind: str, *, folder: Path, picture: Picture) -> list[dict[str, Any]]:
     key, most = _KINDS[kind]
-    units = list(zip(chosen[f"{key}_images"], chosen[f"{key}_scores"], strict=True))[:most]
-    return [_unit(rows, score, images, kind, folder=folder, picture=picture) for rows, score in units]
+    units = list(zip(chosen[f"{key}_images"], chosen[f"{key}_scores"], strict=True))
+    alike: dict[object, list[tuple[Sequence[int], float]]] = {}
+    for place, (rows, score) in enumerate(units):
+        alike.setdefault(place if images.group_N is None else images.group_N[rows[0]], []).append((rows, score))
+    return [
+        _unit(*first, images, kind, num_alike=len(others), folder=folder, picture=picture)
+        for first, *others in list(alike.values())[:most]
+    ]
 
 
 def _unit(
-    rows: Sequence[int], score: float, images: _Images, kind: str, *, folder: Path, picture: Picture
+    rows: Sequence[int],
+    score: float,
+    images: _Images,
+    kind: str,
+    *,
+    num_alike: int,
+    folder: Path,
+    picture: Picture,
 ) -> dict[str, Any]:
     """One mistake: a row of pictures, those most like the positive class first."""
     ordered = sorted(rows, key=lambda row: (-images.score_N[row], row))
@@ -97,6 +115,7 @@ def _unit(
         "target": _distinct(rows, images, "target"),
         "predicted": _distinct(rows, images, "predicted"),
         "num_images": len(rows),
+        "num_alike": num_alike,
         "shown": [
             {"case": one["case"], "score": round(float(images.score_N[row]), 6), "predicted": one["predicted"]}
             for one, row in zip(shown, ordered, strict=False)

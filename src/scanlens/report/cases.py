@@ -79,6 +79,19 @@ def _sides(pair: tuple[float, float]) -> str:
 def picture(folder: Path, name: object) -> str | None:
     """A picture of the run folder as a data URI, re-encoded from its pixels; None if there is none.
 
+    Raises:
+        RunError: as `picture_pixels`.
+    """
+    pixels = picture_pixels(folder, name)
+    if pixels is None:
+        return None
+    pixels.thumbnail((SHOWN_SIDE * 2, SHOWN_SIDE * 2))
+    return data_uri(pixels)
+
+
+def picture_pixels(folder: Path, name: object) -> Image.Image | None:
+    """The pixels of a picture of the run folder; None if there is none.
+
     Only plain PNG names inside `folder` are opened.
 
     Raises:
@@ -92,13 +105,9 @@ def picture(folder: Path, name: object) -> str | None:
                 raise RunError(
                     f"{folder / name}: expected at most {MAX_SIDE} pixels a side, got {image.size}. Remove the file."
                 )
-            pixels = image.convert(
-                "RGBA" if image.mode in ("RGBA", "LA", "PA") else "L" if image.mode == "L" else "RGB"
-            )
+            return image.convert("RGBA" if image.mode in ("RGBA", "LA", "PA") else "L" if image.mode == "L" else "RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise RunError(f"{folder / name} cannot be read as a PNG. Remove it, or explain the run again.") from error
-    pixels.thumbnail((SHOWN_SIDE * 2, SHOWN_SIDE * 2))
-    return data_uri(pixels)
 
 
 def resolution(run: RunFolder) -> str:
@@ -112,14 +121,18 @@ def resolution(run: RunFolder) -> str:
     return f"{height} × {width} pixels" + (f", enlarged {factor} times (bicubic)" if factor > 1 else "")
 
 
-def data_uri(pixels: Image.Image) -> str:
-    """Lossless WebP where this Pillow has it (a third smaller), else PNG; no metadata either way."""
+def data_uri(pixels: Image.Image, *, is_preview: bool = False) -> str:
+    """WebP where this Pillow has it, without loss but for colors and previews, else PNG; no metadata either way."""
     buffer = io.BytesIO()
     kind = "webp" if _has_webp() else "png"
     clean = Image.frombytes(pixels.mode, pixels.size, pixels.tobytes())
-    is_exact = clean.mode != "RGB"  # gray scans and mosaics; colored pictures are slightly compressed
+    is_exact = (
+        clean.mode != "RGB" and not is_preview
+    )  # gray scans and mosaics; colored pictures are slightly compressed
     if kind == "webp":
-        clean.save(buffer, format="WEBP", lossless=is_exact, quality=50 if is_exact else 92, method=2)
+        clean.save(
+            buffer, format="WEBP", lossless=is_exact, quality=50 if is_exact else 80 if is_preview else 92, method=2
+        )
     else:
         clean.save(buffer, format="PNG", optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

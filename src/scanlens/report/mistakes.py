@@ -12,7 +12,7 @@ Group = dict[str, Any]
 
 
 def mistakes(run: RunFolder) -> list[Group]:
-    """Missed cases, then false alarms: title, note and rows (title, words, picture, alt); empty where none were drawn."""
+    """Missed cases, then false alarms: title, note and rows (title, words, picture, alt, num_alike); empty where none were drawn."""
     known = mapping(run.mistakes)
     if not known:
         return []
@@ -28,16 +28,18 @@ def mistakes(run: RunFolder) -> list[Group]:
 
 def _group(run: RunFolder, known: dict[str, Any], kind: str, title: str, if_none: str) -> Group:
     total = finite(known.get(f"num_{kind}")) or 0
-    rows = [_row(run, known, mapping(one)) for one in sequence(known.get(kind))]
+    rows = [_row(run, known, mapping(one), kind) for one in sequence(known.get(kind))]
     if not total:
         return {"title": title, "note": if_none, "rows": []}
     note = f"{whole(len(rows))} of {whole(total)} shown, the surest mistake first"
     if known.get("unit") == "patient":
         note += f"; of each patient the images with the highest probability of “{known.get('positive')}”"
+    elif any(row["num_alike"] for row in rows):
+        note += "; of images that are near-duplicates of each other one, the others counted"
     return {"title": f"{title} ({whole(total)})", "note": f"{note}.", "rows": rows}
 
 
-def _row(run: RunFolder, known: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+def _row(run: RunFolder, known: dict[str, Any], one: dict[str, Any], kind: str) -> dict[str, Any]:
     shown = [mapping(each) for each in sequence(one.get("shown"))]
     case, positive = str(one.get("case") or NOT_ASSESSED), str(known.get("positive"))
     threshold = finite(known.get("threshold"))
@@ -47,9 +49,14 @@ def _row(run: RunFolder, known: dict[str, Any], one: dict[str, Any]) -> dict[str
     total = finite(one.get("num_images")) or len(shown)
     if total > 1:
         words += f" {whole(len(shown))} of {counted(total, 'image')}."
+    alike = round(finite(one.get("num_alike")) or 0)
+    if alike:
+        done = {"missed": "missed", "false_alarms": "called so"}[kind]
+        words += f" {counted(alike, 'near-duplicate')} of it {'was' if alike == 1 else 'were'} {done} as well."
     return {
         "title": case,
         "words": words,
+        "num_alike": alike,
         "picture": picture(run.path / "missed", one.get("picture")),
         "alt": f"Case {case}, {counted(len(shown), 'picture')} side by side. {words}",
     }

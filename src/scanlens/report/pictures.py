@@ -21,6 +21,9 @@ from scanlens.files import write_bytes
 from scanlens.report.palette import evidence_alpha, evidence_rgb
 
 MIN_WIDTH = 320  # smaller pictures are enlarged by a whole factor, so that each source pixel keeps its place
+PICTURE_NOTICE = "Research only - not for diagnosis"
+MIN_NOTICE_WIDTH = 192
+_NOTICE_GROUND = 24
 BLANK_SHARE = 1e-3  # a map below this share of the display scale moves no pixel by one gray level
 UNINFORMATIVE = "uninformative map"
 MAX_TILES = 64
@@ -48,6 +51,30 @@ def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def finished_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write (H, W), (H, W, 3) or (H, W, 4) as `write_png` does, with the notice in a strip below the picture, never over it.
+
+    The picture is at the upper left, with its own pixels; on the right of one narrower than the notice the ground is dark.
+    """
+    write_png(noticed(pixels), path)
+
+
+def noticed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pixels of `finished_png`."""
+    height, width = pixels.shape[:2]
+    wide = max(width, MIN_NOTICE_WIDTH)
+    size = max(10, wide // 30)
+    strip = Image.new("L", (wide, 2 * size), _NOTICE_GROUND)
+    font = ImageFont.load_default(size=size)
+    ImageDraw.Draw(strip).text((wide / 2, size), PICTURE_NOTICE, font=font, fill=255, anchor="mm")
+    full = np.full((height + strip.height, wide, *pixels.shape[2:]), _NOTICE_GROUND, np.uint8)
+    full[:height, :width] = pixels
+    full[height:] = np.asarray(strip) if pixels.ndim == 2 else np.asarray(strip)[..., None]
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        full[height:, :, 3] = full[:height, width:, 3] = 255
+    return full
+
+
 def scan_png(scan: Array, path: Path) -> None:
     """Write a scan as it went into the network, alone and without marks, at least 320 pixels wide (bicubic).
 
@@ -55,7 +82,7 @@ def scan_png(scan: Array, path: Path) -> None:
         scan: (H, W), (H, W, 1) or (H, W, 3) in [0, 1]; of other channel counts the first three become red, green and blue.
         path: of the PNG.
     """
-    write_png(scan_pixels(scan), path)
+    finished_png(scan_pixels(scan), path)
 
 
 def scan_pixels(scan: Array) -> NDArray[np.uint8]:
@@ -98,7 +125,7 @@ def region_png(scan: Array, region_HW: NDArray[np.bool_] | None, path: Path) -> 
     inside = _nearest(region, picture.shape[:2])
     for width, color in ((_LINE_PX + 1, (0.0, 0.0, 0.0)), (_LINE_PX, _LINE_RGB), (1, (0.0, 0.0, 0.0))):
         picture = np.where((_grown(inside, width) & ~inside)[..., None], np.asarray(color, dtype=np.float32), picture)
-    write_png(_to_uint8(picture), path)
+    finished_png(_to_uint8(picture), path)
 
 
 def overlay_png(
@@ -143,7 +170,7 @@ def overlay_png(
         _stamp(image, UNINFORMATIVE)
     else:
         _mark_peak(image, np.abs(strength) if is_two_sided else strength)
-    write_png(np.asarray(image), path)
+    finished_png(np.asarray(image), path)
 
 
 def filters_png(filters_NCHW: Array, path: Path) -> None:
@@ -171,7 +198,7 @@ def feature_maps_png(maps_CHW: Array, path: Path) -> None:
     low, high = np.percentile(maps, [0.5, 99.5])
     shown = np.clip((maps - low) / (high - low), 0, 1) if high > low else np.zeros_like(maps)
     tiles = [np.repeat(one[..., None], 3, axis=-1) for one in shown[:MAX_TILES]]
-    write_png(_mosaic(tiles, tile_width=88), path)
+    finished_png(_mosaic(tiles, tile_width=88), path)
 
 
 def save_map(path: Path, *, map: Array, cells: Array, covered: NDArray[np.bool_], scan: Array) -> None:

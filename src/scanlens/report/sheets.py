@@ -1,6 +1,6 @@
 """Rows of small pictures side by side, for looking at what an audit found.
 
-Equal arrays give equal bytes, and no picture holds metadata. Axes: H, W pixels; C channels.
+Equal arrays give equal bytes, no picture holds metadata, and the notice lies below each. Axes: H, W pixels; C channels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from scanlens.report.pictures import write_png
+from scanlens.report.pictures import finished_png
 
 TILE = 96
 GAP = 4
@@ -36,7 +36,7 @@ def row_png(images: Sequence[NDArray[np.floating]], path: Path) -> None:
     for place, one in enumerate(images):
         left = place * (TILE + GAP)
         sheet[:, left : left + TILE] = _tile(one)
-    write_png(sheet, path)
+    finished_png(sheet, path)
 
 
 def marked_png(image_CHW: NDArray[np.floating], mask_HW: NDArray[np.bool_], path: Path) -> None:
@@ -50,7 +50,7 @@ def marked_png(image_CHW: NDArray[np.floating], mask_HW: NDArray[np.bool_], path
     region = Image.fromarray(mask_HW).resize((TILE, TILE), Image.Resampling.NEAREST)
     tinted = _tile(image_CHW).astype(np.float64)
     tinted[np.asarray(region)] = 0.5 * tinted[np.asarray(region)] + 0.5 * np.array(_MARK)
-    write_png(np.rint(tinted).astype(np.uint8), path)
+    finished_png(np.rint(tinted).astype(np.uint8), path)
 
 
 def _tile(image_CHW: NDArray[np.floating]) -> NDArray[np.uint8]:

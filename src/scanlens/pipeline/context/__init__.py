@@ -11,6 +11,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,12 +30,15 @@ from scanlens.pipeline.context.anomaly import open_anomaly
 from scanlens.pipeline.context.batch import Batch, ContextCase, batches
 from scanlens.pipeline.context.native import Native, stored_modality, stored_spacing
 from scanlens.pipeline.context.neighbors import Neighbors, look_for_neighbors, units_of, write_neighbors
+from scanlens.pipeline.context.original import Originals, originals_of
 from scanlens.pipeline.context.quality import Quality
 from scanlens.pipeline.context.runner_up import RunnerUp, first_explainer
 from scanlens.pipeline.context.similar import Similar, pictures_of
 from scanlens.pipeline.fingerprint import read_fingerprint
 from scanlens.pipeline.moved_maps import explainers_of
+from scanlens.pipeline.source_images import SourceImages
 from scanlens.runs import Config, Run
+from scanlens.types import RawImage
 
 log = logging.getLogger(__name__)
 FILE = "context.json"
@@ -91,7 +95,8 @@ def add_context(run: Run, network: Network, data: ScanData) -> None:
     try:
         if not (run.explanations / "cases.json").is_file():
             return
-        for old in (*run.explanations.glob("similar_*.png"), run.explanations / FILE, run.neighbors_file):
+        pictures = (path for kind in ("similar_*.png", "*_original.png") for path in run.explanations.glob(kind))
+        for old in (*pictures, run.explanations / FILE, run.neighbors_file):
             old.unlink(missing_ok=True)  # of a judgement that was broken off
         device = next(network.parameters()).device
         if run.facts["hardware"]["accelerator"] == "gpu" and torch.cuda.is_available():
@@ -154,13 +159,17 @@ def write_context(
             raise RunError("the run has no fingerprint.npz")
         return Quality(fingerprint, known, anomaly)
 
+    def native() -> Native:
+        preprocess = Preprocess(**run.facts["preprocess"])
+        return Native(preprocess, Originals(folder, preprocess, originals_of(run)))
+
     def runner_up() -> RunnerUp:
         return RunnerUp(first_explainer(explainers_of(run, network)), network, run.facts["class_names"], folder)
 
     parts = [
         similar,
         Guarded("quality", quality),
-        Guarded("native", lambda: Native(Preprocess(**run.facts["preprocess"]))),
+        Guarded("native", native),
         Guarded("runner_up", runner_up),
     ]
     left_out = [0]
@@ -189,7 +198,7 @@ def _cases(run: Run, data: ScanData) -> Iterator[ContextCase]:
     names, cached = run.facts["class_names"], data.cached
     explained = json.loads((run.explanations / "cases.json").read_text(encoding="utf-8"))["cases"]
     meta = {int(row["index"]): row for row in read_csv(run.meta_file)} if run.meta_file.is_file() else {}
-    unit_N = units_of(run)
+    unit_N, images = units_of(run), SourceImages(run)
     for case in explained:
         index = index_of(case)
         facts_F = np.asarray(cached.facts[index])
@@ -207,7 +216,12 @@ def _cases(run: Run, data: ScanData) -> Iterator[ContextCase]:
             spacing_mm=spacing_mm,
             is_assumed_square=is_assumed,
             modality=stored_modality(run, row),
+            read=partial(_original, images, index),
         )
+
+
+def _original(images: SourceImages, index: int) -> RawImage:
+    return images.read(images.record(index))
 
 
 def plain(value: Any) -> Any:

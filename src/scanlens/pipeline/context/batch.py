@@ -5,7 +5,7 @@ Legend of axes: B images, C channels, H rows, W columns, D features, K classes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanlens.models.base import Network
+from scanlens.types import RawImage
 
 BATCH = 8
 Floats = NDArray[np.float64]
@@ -37,6 +38,7 @@ class ContextCase:
         spacing_mm: (row, column) distance of pixels before resizing; None if unknown.
         is_assumed_square: only the distance of rows is known, and columns are taken to be as far apart.
         modality: as the file states it; "" if unknown.
+        read: gives the image as its source holds it; None where the source is not at hand.
         seen: "image" or "patient" if a new image was among what the network was trained on, else ""; None if not asked.
     """
 
@@ -51,6 +53,7 @@ class ContextCase:
     spacing_mm: tuple[float, float] | None = None
     is_assumed_square: bool = False
     modality: str = ""
+    read: Callable[[], RawImage] | None = None
     seen: str | None = None
 
 

@@ -1,15 +1,16 @@
-"""What a case was before it was resized: its size, millimeters of a pixel, modality, and a mark of its pixels."""
+"""What a case was before it was resized: its picture, size, sides, millimeters of a pixel, modality, and a mark of its pixels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scanlens.data.image_facts import FACTS
 from scanlens.data.preprocess import Preprocess
 from scanlens.pipeline.context.batch import Batch, ContextCase
+from scanlens.pipeline.context.original import Originals
 from scanlens.runs import Run
 
 DICOM = "scanlens.data.sources.dicom.DicomSource"
@@ -30,9 +31,11 @@ class Native:
 
     Args:
         preprocess: of the run.
+        originals: reads and writes their pictures.
     """
 
     preprocess: Preprocess
+    originals: Originals
 
     def about(self) -> dict[str, Any]:
         """What is told once of all cases."""
@@ -47,6 +50,11 @@ class Native:
         return [self._of_one(one) for one in batch.cases]
 
     def _of_one(self, one: ContextCase) -> dict[str, Any]:
+        raw, reason = self.originals.read(one)
+        if raw is not None and (stated := usable(raw.spacing_mm)) is not None:
+            one = replace(
+                one, spacing_mm=stated, is_assumed_square=False
+            )  # the file itself knows better than the tables
         size_hw = int(one.facts_F[FACTS.index("height")]), int(one.facts_F[FACTS.index("width")])
         spacing = one.spacing_mm
         is_placed = spacing is not None or not self.preprocess.keeps_aspect or not _has_row_spacing(one)
@@ -61,6 +69,8 @@ class Native:
             "modality": one.modality if one.modality in MODALITIES else None,
             "modality_reason": None if one.modality in MODALITIES else "no DICOM modality is stated",
             "pixel_hash": one.pixel_hash.hex()[:HASH_DIGITS],
+            "sides": None if raw is None or raw.sides is None else asdict(raw.sides),
+            **self.originals.written(one, raw, reason),
         }
 
 

@@ -14,7 +14,8 @@ from scanlens.pipeline.context import Guarded, write_context
 from scanlens.pipeline.context.batch import ContextCase
 from scanlens.pipeline.context.native import usable
 from scanlens.pipeline.context.neighbors import Neighbors, read_neighbors
-from scanlens.pipeline.context.similar import Pictures, Similar
+from scanlens.pipeline.context.pictures import Pictures
+from scanlens.pipeline.context.similar import Similar
 from scanlens.pipeline.new_patients import Judged
 from scanlens.runs import Run
 

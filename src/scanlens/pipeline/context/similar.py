@@ -17,6 +17,7 @@ from scanlens.callbacks.predictions import case_name
 from scanlens.evaluation.similar import distances, nearest_units, percentile_among
 from scanlens.pipeline.context.batch import Batch
 from scanlens.pipeline.context.neighbors import Neighbors
+from scanlens.pipeline.context.pictures import Pictures
 from scanlens.report.pictures import scan_png
 from scanlens.runs import Run
 
@@ -31,21 +32,6 @@ DISTANCE = (
     "searched training images"
 )
 ReadPicture = Callable[[int], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """Whether pictures of training images may be written.
-
-    Args:
-        are_allowed: whether.
-        has_text_too: also of those with letter-like marks, which might name somebody.
-        reason: why, or why not.
-    """
-
-    are_allowed: bool
-    has_text_too: bool
-    reason: str
 
 
 def pictures_of(run: Run) -> Pictures:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from scanlens.data.display import displayed, text_in_pixels
 from scanlens.data.preprocess import Preprocess
 from scanlens.errors import ImageError, RunError, did_you_mean
 from scanlens.files import write_bytes
 from scanlens.pipeline import only_writer
 from scanlens.pipeline.dicom.request import Request
-from scanlens.pipeline.dicom.sources import Sources, check_unchanged, displayed, evidence_on, text_in_pixels
+from scanlens.pipeline.dicom.sources import Sources, check_unchanged, evidence_on
 from scanlens.pipeline.dicom.stored import StoredCases, StoredMap
 from scanlens.report.dicom.case import Evidence, ExplainedCase, MapFacts, NotMade
 from scanlens.report.dicom.issue import Issue
@@ -109,7 +110,7 @@ def _case(
     stored, preprocess = cases.stored_map(name), Preprocess(**cases.facts["preprocess"])
     raw, reference = sources.find(index)
     check_unchanged(raw, stored, preprocess)
-    if not request.allows_text and (why := text_in_pixels(raw, reference)):
+    if not request.allows_text and (why := text_in_pixels(raw)):
         raise ImageError(f"text may be burnt into its pixels ({why}). Look at it, then say burnt_in_text=allow")
     facts, evidence = _evidence(name, cases, raw, stored, preprocess)
     case = ExplainedCase(

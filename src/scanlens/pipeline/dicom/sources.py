@@ -6,20 +6,16 @@ Legend of axes: H rows and W columns of the source image, S side of the network'
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scanlens.data.burnt_in_text import MIN_MARKS, num_text_marks
 from scanlens.data.dicom_reference import Reference, read_reference
-from scanlens.data.preprocess import LUMA_BT601, Preprocess
+from scanlens.data.preprocess import Preprocess
 from scanlens.data.pseudonyms import Pseudonyms
 from scanlens.errors import ImageError, RunError
 from scanlens.explain.verdict.regions import top_region
-from scanlens.pipeline.decode import open_source
 from scanlens.pipeline.dicom.stored import StoredMap
-from scanlens.pipeline.external.intake import AsTrained
+from scanlens.pipeline.source_images import SourceImages, is_unchanged
 from scanlens.report.dicom.case import Evidence, NotMade
 from scanlens.report.dicom.outlines import outlines_of
 from scanlens.runs import Run
@@ -27,7 +23,6 @@ from scanlens.types import RawImage
 
 SOURCE = "scanlens.data.sources.dicom.DicomSource"
 MAX_PIXELS = 36_000_000  # of a source image; a mammogram has 20
-_SAME_WITHIN = 2e-3  # of the range; the cache of a run has 16 bits
 
 
 class Sources:
@@ -50,9 +45,7 @@ class Sources:
             )
         self._limits = {key: data[key] for key in ("max_pixels", "max_bytes") if key in data}
         self._pseudonyms, self._keeps_identity = Pseudonyms(), keeps_identity
-        self._source: Any = AsTrained(open_source(data, run.config), run.facts["color"])
-        self._records = {one.id: one for one in self._source.records()}
-        self._id_of = {int(row["index"]): row["id"] for row in run.split_rows}
+        self._images = SourceImages(run)
 
     @property
     def pseudonyms(self) -> Pseudonyms:
@@ -67,13 +60,9 @@ class Sources:
         Raises:
             ImageError: the file is gone, cannot be read, or says too little.
         """
-        record = self._records.get(self._id_of.get(index, ""))
-        if record is None:
-            raise ImageError(
-                "its DICOM file is no longer where the run found it (data.root), or no longer of these series"
-            )
+        record = self._images.record(index)
         path, _, frame = record.path.rpartition("#")
-        raw = self._source.read(record)
+        raw = self._images.read(record)
         if raw.pixels.shape[0] * raw.pixels.shape[1] > MAX_PIXELS:
             raise ImageError(f"its image has more than {MAX_PIXELS} pixels, the limit of objects about it")
         reference = read_reference(
@@ -88,30 +77,9 @@ def check_unchanged(raw: RawImage, stored: StoredMap, preprocess: Preprocess) ->
     Raises:
         ImageError: it does not.
     """
-    prepared = preprocess(raw)
     scan = stored.scan[None] if stored.scan.ndim == 2 else np.moveaxis(stored.scan, -1, 0)
-    if prepared.shape != scan.shape or float(np.abs(prepared - scan).max()) > _SAME_WITHIN:
+    if not is_unchanged(raw, scan, preprocess):
         raise ImageError("its DICOM file has changed since the run: the image is another one than was explained")
-
-
-def text_in_pixels(raw: RawImage, reference: Reference) -> str:
-    """Why there may be text in the pixels; "" where neither the header nor the picture speaks for it."""
-    if reference.burnt_in:
-        return reference.burnt_in
-    shown = displayed(raw)
-    gray = shown if shown.ndim == 2 else shown @ LUMA_BT601
-    marks = num_text_marks(gray.astype(np.float32))
-    return f"the picture has {marks} marks that look like letters" if marks >= MIN_MARKS else ""
-
-
-def displayed(raw: RawImage) -> NDArray[np.uint8]:
-    """The image in its window, (H, W) or (H, W, 3)."""
-    low, high = raw.value_range
-    values = raw.pixels.astype(np.float32)
-    if values.ndim == 3:
-        values = values[..., :3] if values.shape[2] >= 3 else values[..., 0]
-    share = np.clip((np.nan_to_num(values) - low) / max(high - low, 1e-12), 0, 1)
-    return np.rint(255 * share).astype(np.uint8)
 
 
 def evidence_on(raw: RawImage, stored: StoredMap, preprocess: Preprocess, *, share: float, seed: int) -> Evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.words import without_paths
 
 SHOWN_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "monai", "grad-cam")
+EDGES = ("left", "right", "top", "bottom")
+WINDOWS = ("window", "range", "percentiles")
+OLDER = "the run kept no picture of the file"
+_LETTERS = re.compile("[RLAPHF]{1,3}")
 _DIGITS = 12
 
 
@@ -30,6 +35,9 @@ def image(sources: Sources, case: str) -> dict[str, Any]:
         "mm_per_px": pair(native.get("network_pixel_mm")),
         "is_spacing_assumed_square": native.get("is_assumed_square"),
         "is_phantom": bool(sources.run.facts.get("is_phantom")),
+        "place_hwyx": _numbers(native.get("place_hwyx"), 4),
+        "sides": _sides(native.get("sides")),
+        **_original(native, str(sources.about("native").get("reason") or OLDER)),
     }
 
 
@@ -72,8 +80,35 @@ def tested_on(run: RunFolder) -> dict[str, Any]:
 
 def pair(value: object) -> list[float] | None:
     """Two finite numbers, else None."""
-    found = [finite(one) for one in value] if isinstance(value, list) and len(value) == 2 else [None]
+    return _numbers(value, 2)
+
+
+def _numbers(value: object, count: int) -> list[float] | None:
+    found = [finite(one) for one in value] if isinstance(value, list) and len(value) == count else [None]
     return None if None in found else [float(one) for one in found if one is not None]
+
+
+def _sides(value: object) -> dict[str, str] | None:
+    """Letters at the four edges; None where one is missing or no letter of a side."""
+    found = {edge: str(mapping(value).get(edge)) for edge in EDGES}
+    return found if all(_LETTERS.fullmatch(one) for one in found.values()) else None
+
+
+def _original(native: dict[str, Any], older: str) -> dict[str, Any]:
+    """`original`, the picture of the file, and `original_reason`, why there is none."""
+    found = mapping(native.get("original"))
+    size, place = pair(found.get("size_hw")), _numbers(native.get("place_hwyx"), 4)
+    if size is None or place is None or min(*size, *place[:2]) < 1:
+        reason = native.get("original_reason") or ("its place in the network's input is not known" if found else older)
+        return {"original": None, "original_reason": without_paths(str(reason))}
+    told = {
+        "file": str(found.get("file")),
+        "size_px": size,
+        "is_reduced": bool(found.get("is_reduced")),
+        "is_reshaped": bool(found.get("is_reshaped")),
+        "window": found.get("window") if found.get("window") in WINDOWS else None,
+    }
+    return {"original": told, "original_reason": None}
 
 
 def _sha256(path: Path) -> str | None:

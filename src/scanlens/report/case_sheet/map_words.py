@@ -42,6 +42,23 @@ def map_sentences(entry: dict[str, Any]) -> list[str]:
     return said
 
 
+def outline_sentences(entry: dict[str, Any]) -> list[str]:
+    """What the lines on a map that is shown mean, with the threshold of each."""
+    found, unit = mapping(entry.get("measured")), f" {entry['unit']}" if entry.get("unit") else ""
+    said = ["Outlines are not borders of a lesion."]
+    level, against = finite(found.get("level_for")), finite(found.get("level_against"))
+    share = f"the strongest {percent(found['share'])} of the map" if found else ""
+    if level is not None:
+        said.append(
+            f"Yellow: {share} for '{entry['explained']}', {significant(level)}{unit} and more. Cross: largest value."
+        )
+    if against is not None:
+        said.append(f"Dashed blue: {share} against it, {significant(against)}{unit} and less.")
+    if mapping(entry.get("resolution")).get("cell_px"):
+        said.append("Square: one cell of the map.")
+    return said
+
+
 def resolution_sentences(entry: dict[str, Any]) -> list[str]:
     """How fine the map can be, and from which size on it was seen to point at lesions."""
     found = mapping(entry.get("resolution"))

@@ -1,6 +1,6 @@
 """The sheet of one case as a page: made from its record and the arrays that it names, and nothing else.
 
-It holds its pictures and asks for nothing. Scripts only add a slider that fades the map and keys that turn the pages; without
+It holds its pictures and asks for nothing. Scripts only add a slider that fades the filled map in and keys that turn the pages; without
 them, and on paper, it is complete. Equal records give equal bytes.
 """
 
@@ -11,9 +11,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scanlens.report.case_sheet import answer_words, beside_words, map_words, phrases
+from scanlens.report.case_sheet import answer_words, beside_words, map_words, phrases, picture_words
+from scanlens.report.case_sheet.arrays import read_map
 from scanlens.report.case_sheet.evidence import WITHHELD
-from scanlens.report.case_sheet.figures import layers
+from scanlens.report.case_sheet.figures import alone, layers
+from scanlens.report.case_sheet.grounds import Ground, edges_in_words, network_ground, original_ground
 from scanlens.report.cases import picture
 from scanlens.report.charts import color_bar
 from scanlens.report.decision_words import decision_sentences
@@ -23,6 +25,7 @@ from scanlens.report.words import NOT_ASSESSED, number, significant, whole, with
 
 Record = dict[str, Any]
 _UNKNOWN = "unknown"
+TALL = 1.3  # height over width from which pictures get less of the width, so that a sheet keeps to two pages
 _SAME = 0.95  # correlation from which two maps show one thing
 _CHOSEN = {"worst miss": "most probable wrong answer", "best hit": "most probable right answer"}
 STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js",)
@@ -37,7 +40,9 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         previous, following: names of the cases before and after it; None where there is none, or no page is turned.
     """
     folder = run.path / "explanations"
-    maps = _maps(folder, record)
+    original, seen = original_ground(folder, record["image"]), _seen_ground(folder, record)
+    ground = original or seen
+    maps = [_map(folder, one, ground, place) for place, one in enumerate(record["maps"])]
     return rendered(
         "case.html.j2",
         styles=STYLES,
@@ -54,10 +59,14 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
         classes=[_class(row) for row in record["answer"]["classes"]],
         first=maps[0] if maps else None,
         others=maps[1:],
-        rival=_rival(folder, record, _scan(maps)),
+        rival=_rival(folder, record, ground),
+        shown=None if ground is None else alone(ground, name="shown"),
+        is_tall=ground is not None and ground.height > TALL * ground.width,
+        has_original=original is not None,
+        about_seen=picture_words.seen_sentence(record["image"]),
+        about_picture=picture_words.picture_sentences(record["image"]),
+        seen=_seen(folder, record, maps, seen),
         threshold=_threshold(record, run),
-        scan=picture(folder, record["scan"]),
-        size=_size(record["image"]["network_size_px"]) or "",
         chosen=_CHOSEN.get(str(record["answer"]["selected_as"]), str(record["answer"]["selected_as"] or "")),
         similar_note=beside_words.similar_sentence(record),
         neighbors=_neighbors(folder, record),
@@ -73,23 +82,17 @@ def _threshold(record: Record, run: RunFolder) -> list[str]:
     return [one for one in (answer_words.threshold_sentence(record), *told) if one]
 
 
-def _maps(folder: Path, record: Record) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for place, one in enumerate(record["maps"]):
-        found.append(_map(folder, one, record["image"], place, _scan(found)))
-    return found
+def _seen_ground(folder: Path, record: Record) -> Ground | None:
+    arrays = (read_map(folder, one.get("npz")) for one in record["maps"])
+    return next((network_ground(one, record["image"]) for one in arrays if one is not None), None)
 
 
-def _scan(maps: list[dict[str, Any]]) -> str | None:
-    """The picture of the scan, if one of these maps has it."""
-    return next((one["layers"]["scan"] for one in maps if one["layers"]), None)
-
-
-def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int, scan: str | None) -> dict[str, Any]:
+def _map(folder: Path, entry: dict[str, Any], ground: Ground | None, place: int) -> dict[str, Any]:
     verdict = mapping(entry["verdict"])
     is_withheld = verdict.get("level") == WITHHELD
     word = str(verdict.get("level") or NOT_ASSESSED)
     scale = finite(entry.get("scale"))
+    is_drawn = ground is not None and not is_withheld and not entry["is_blank"]
     return {
         "title": str(entry["title"]),
         "explained": str(entry["explained"] or ""),
@@ -102,9 +105,8 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int,
         "reasons": _plain(verdict.get("reasons")) or [f"The map was not tested: {NOT_ASSESSED}."],
         "against": _plain(verdict.get("against")),
         "also": _plain(verdict.get("also")),
-        "layers": None
-        if is_withheld or entry["is_blank"]
-        else layers(folder, entry, image, name=f"map{place}", scan=scan),
+        "layers": _layers(folder, entry, ground, f"map{place}") if is_drawn else None,
+        "outlined": map_words.outline_sentences(entry),
         "bar": None
         if scale is None or is_withheld
         else Markup(color_bar(scale=scale, unit=str(entry["unit"] or "no unit"))),
@@ -113,24 +115,39 @@ def _map(folder: Path, entry: dict[str, Any], image: dict[str, Any], place: int,
     }
 
 
+def _layers(folder: Path, entry: dict[str, Any], ground: Ground | None, name: str) -> dict[str, Any] | None:
+    """None where the arrays of the map are not there."""
+    arrays = read_map(folder, entry.get("npz"))
+    return None if arrays is None or ground is None else layers(arrays, ground, entry, name=name)
+
+
 def _plain(sentences: object) -> list[str]:
     return [phrases.without_commands(one) for one in sequence(sentences)]
 
 
-def _rival(folder: Path, record: Record, scan: str | None) -> dict[str, Any]:
+def _seen(folder: Path, record: Record, maps: list[dict[str, Any]], ground: Ground | None) -> dict[str, Any] | None:
+    """The network's input, alone and with the filled map of the first method; None where the run has neither."""
+    if ground is None:
+        scan = picture(folder, record["scan"])
+        return None if scan is None else {"alone": {"scan": scan, "bar": ""}, "filled": None}
+    drawn = _layers(folder, record["maps"][0], ground, "seen") if maps and maps[0]["layers"] else None
+    return {"alone": {"scan": ground.whole, "bar": ""}, "filled": drawn}
+
+
+def _rival(folder: Path, record: Record, ground: Ground | None) -> dict[str, Any]:
     """The map of the answer against the second most probable class, unless the map of the answer is withheld."""
     found = record["runner_up_map"]
     withheld = bool(record["maps"]) and mapping(record["maps"][0]["verdict"]).get("level") == WITHHELD
     if withheld:
         return {"class": found["class"], "layers": None, "said": "Withheld with the map of the answer."}
-    drawn = layers(folder, found, record["image"], name="rival", scan=scan)
+    drawn = _layers(folder, found, ground, "rival")
     if drawn is None:
         reason = without_paths(str(found["reason"] or "").rstrip("."))
         return {"class": found["class"], "layers": None, "said": f"{NOT_ASSESSED}{', ' + reason if reason else ''}."}
     if (finite(found.get("correlation")) or 0.0) > _SAME:
         said = f"Hardly another map than that of the answer (correlation {number(found['correlation'], 2)}): nearly all that competes is '{found['class']}'."
         return {"class": found["class"], "layers": None, "said": said}
-    said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (orange), and the reverse (blue)."
+    said = f"What speaks for '{record['answer']['predicted']}' and against '{found['class']}' (yellow), and the reverse (dashed blue)."
     if finite(found.get("log_odds")) is not None:
         said += f" The log-odds between the two are {number(found['log_odds'], 2)}."
     return {"class": found["class"], "layers": drawn, "said": said}
@@ -196,7 +213,7 @@ def _identity(record: Record) -> list[tuple[str, str]]:
         ("Size", _size(image["native_size_px"])),
         ("Pixel", _spacing(image)),
         ("As the network got it", _size(image["network_size_px"])),
-        ("Sides", None),
+        ("Sides of the picture", edges_in_words(image["sides"])),
         (
             "Network",
             f"{model['name']}, {whole(model['parameters'])} parameters, run {model['run']}, seed {whole(model['seed'])}",

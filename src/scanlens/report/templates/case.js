@@ -3,9 +3,9 @@
   const fade = document.getElementById("fade"), faded = document.getElementById("faded");
   const turn = { ArrowLeft: "previous", ArrowRight: "following" };
   if (fade) {
-    const heat = fade.closest("figure").querySelector(".heat");
+    const heats = document.querySelectorAll(".views .heat");
     const show = () => {
-      heat.style.opacity = String(fade.value / 100);
+      heats.forEach((heat) => { heat.style.opacity = String(fade.value / 100); });
       faded.value = `${fade.value} %`;
     };
     fade.addEventListener("input", show);
