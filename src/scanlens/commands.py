@@ -49,8 +49,10 @@ def report(arguments: Sequence[str]) -> None:
     pdf = given.get("pdf", [""])[-1]
     if pdf not in ("", "true", "false"):
         raise ConfigError([f"pdf={pdf}: true or false is expected."])
+    from scanlens.pipeline.readers import judge_readers
     from scanlens.report.page import write_report
 
+    judge_readers(Path(given["run"][-1]))
     path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true")
     sheets = sorted((path.parent / "cases").glob("*.html"))
     told = f"and {len(sheets)} sheets of cases in {path.parent / 'cases'}\n" if sheets else ""

@@ -31,6 +31,8 @@ Write outputs/RUN_ID/report again from what lies in the run folder; neither torc
   cases/CASE.html    the sheet of each explained case, two pages when printed
   cases/CASE.json    everything on that sheet as numbers (schema: scanlens/report/case_sheet/schemas/case.schema.json)
   *.pdf              the page and the sheets as PDF, with pdf=true (pip install 'scanlens[pdf]')
+Each sheet has a box for a reader, which offers CASE.reader.json as a download (schema: reader.schema.json, beside that above). Put such
+files into outputs/RUN_ID/readers, under any name that ends in .json: they are judged here, and files that cannot be used are named.
 """
 
 PREDICT_HELP = """\

@@ -21,6 +21,7 @@ from scanlens.report.case_sheet import identity
 from scanlens.report.checklist import checklists
 from scanlens.report.folder import RunFolder, finite, mapping, optional_versioned
 from scanlens.report.html import NOTICE
+from scanlens.report.readers import read_readers
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).parent / "case_sheet" / "schemas" / "cohort.schema.json"
@@ -150,6 +151,12 @@ def _robustness(run: RunFolder) -> Content | None:
     return run.robustness
 
 
+def _readers(run: RunFolder) -> Content | None:
+    content = read_readers(run)
+    judged = mapping(content.get("judged"))
+    return {**judged, "num_refused": content.get("num_refused")} if judged else None
+
+
 def _nothing(_: RunFolder) -> Content | None:
     return None
 
@@ -173,7 +180,12 @@ _PARTS: tuple[tuple[str, str, str, Callable[[RunFolder], Content | None]], ...] 
     ("conformal", "Sets of likely classes", "a validation split", _evaluated("conformal")),
     ("referral", "Referral to a person", "a validation split", _evaluated("referral")),
     ("external", "Other hospitals, scanners or stains", "scanlens evaluate run=... data.root=...", _nothing),
-    ("readers", "Whether maps help a reader", "readers", _nothing),
+    (
+        "readers",
+        "Whether maps help a reader",
+        "readers: files of the box on the sheets, in the folder readers of the run",
+        _readers,
+    ),
     ("checklists", "Reporting checklists", "", _checklists),
 )
 

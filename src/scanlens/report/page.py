@@ -29,6 +29,7 @@ from scanlens.report.latex import write_results
 from scanlens.report.manifest import write_manifest
 from scanlens.report.methods_text import methods_paragraphs, write_methods
 from scanlens.report.pdf import write_pdfs
+from scanlens.report.readers import read_readers, readers_section
 from scanlens.report.robustness import robustness_section
 from scanlens.report.stamps import stamps_in_words
 from scanlens.report.tiles import tiles
@@ -39,6 +40,7 @@ from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_p
 log = logging.getLogger(__name__)
 
 DEFAULT_CASES = 12
+MOST_LETTERS = 600
 _PAPER_FILES = (
     ("results.csv", "../results.csv"),
     ("results.tex", "../results.tex"),
@@ -57,12 +59,25 @@ class ReportWriter:
         enabled: whether a page is written at all.
         max_cases: how many explained cases the page shows, misses first; all others have their sheet and a row in the table.
         pdf: also write the page and the sheet of every case as PDF (extra `pdf`).
+        intended_use: what the network is for, in the words of those who answer for it; None for a sentence made of numbers of the run.
+        reveal_after_commit: whether sheets hide output and maps until the reader has answered.
     """
 
-    def __init__(self, *, enabled: bool = True, max_cases: int = DEFAULT_CASES, pdf: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        max_cases: int = DEFAULT_CASES,
+        pdf: bool = False,
+        intended_use: str | None = None,
+        reveal_after_commit: bool = False,
+    ) -> None:
         if max_cases < 0:
             raise ValueError(f"report.max_cases must be 0 or more, got {max_cases}")
+        if intended_use is not None and len(intended_use) > MOST_LETTERS:
+            raise ValueError(f"report.intended_use has {len(intended_use)} letters, expected at most {MOST_LETTERS}")
         self.enabled, self.max_cases, self.pdf = enabled, max_cases, pdf
+        self.intended_use, self.reveal_after_commit = intended_use, reveal_after_commit
 
     def write(self, run_dir: Path) -> Path | None:
         """Write the page of this run, and what belongs to it, and return where it lies; None if no page is wanted."""
@@ -147,6 +162,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
         "measured": measured_table(run),
         "robustness_part": robustness_section(run),
         "uncertainty_part": uncertainty_section(run),
+        "readers_part": readers_section(run),
         "explanation_parts": explained,
     }
     return rendered(
@@ -182,6 +198,7 @@ def _head(run: RunFolder, explained: list[dict[str, Any]]) -> dict[str, Any]:
         ("cases", "Explained cases"),
         ("localization", "Localization"),
         *((one["name"], one["title"]) for one in explained),
+        *([("readers", "Readers")] if read_readers(run) else []),
         ("network", "Filters"),
         ("reporting", "For a paper"),
         ("provenance", "Provenance"),

@@ -76,5 +76,15 @@ def known_limits(record: Record) -> list[str]:
         )
     if not about["subgroups"]:
         said.append(f"Results by sex, age or other groups: {NOT_ASSESSED}.")
-    said.append(f"Whether this sheet helps a reader: {NOT_ASSESSED}, no readers took part.")
+    said.append(_readers(record))
     return said
+
+
+def _readers(record: Record) -> str:
+    found = record["readers"]
+    if found is None:
+        return f"Whether this sheet helps a reader: {NOT_ASSESSED}, no readers took part."
+    return (
+        f"Whether such sheets help a reader: see the report of the run, which has {counted(found['num_readings'], 'reading')} of "
+        f"{counted(found['num_cases'], 'case')}."
+    )
