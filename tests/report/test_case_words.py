@@ -268,8 +268,11 @@ def test_similar_cases_are_told_to_be_far_where_they_are() -> None:
 
 def test_known_limits_follow_from_the_record() -> None:
     usual = beside_words.known_limits(record())
-    assert len(usual) == 2, usual  # other hospitals, readers
-    assert "(Axial slices): not assessed." in usual[0]
+    assert len(usual) == 3, usual  # other hospitals, groups, readers
+    assert usual[0].endswith("than those of the data it was made with: not assessed.")
+    assert usual[1] == "Results by site, scanner or stain and age: not assessed."
+    told = beside_words.known_limits(record(readers={"num_readings": 3.0, "num_cases": 1.0}))
+    assert told[-1] == "Whether such sheets help a reader: see the report of the run, which has 3 readings of 1 case."
     every = beside_words.known_limits(
         record(
             image__is_phantom=True, tested_on__train_counts={"no_tumor": 29.0}, tested_on__patients_known=False,
@@ -279,7 +282,7 @@ def test_known_limits_follow_from_the_record() -> None:
     text = " ".join(every)
     for part in (
         "nothing here holds for a real patient", "'no_tumor' is rare in the training: 29 images.", "Patients of the training data are unknown",
-        "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "by sex, age or other groups: not assessed",
+        "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "Results by site, scanner or stain, sex and age: not assessed",
     ):  # fmt: skip
         assert part in text
     assert beside_words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (

@@ -30,9 +30,7 @@ def tested_on(run: RunFolder) -> str:
     if not images:
         return f"Who it was tested on: {NOT_ASSESSED}, there is no test split."
     patients = finite(mapping(run.facts.get("num_patients")).get("test"))
-    whom = counted(images, "image") + (
-        f" of {counted(patients, 'patient')}" if patients else " of patients who are unknown"
-    )
+    whom = counted(images, "image") + (f" of {counted(patients, 'patient')}" if patients else " (patients unknown)")
     name = str(mapping(run.config.get("data")).get("name") or "images")
     about = without_paths(run.facts.get("source_about") or "").rstrip(". ")
     unit = "patient" if patients else "image"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scanlens.report.case_sheet.phrases import Record, because, of_others, positives, unit_of
 from scanlens.report.folder import finite
+from scanlens.report.populations import missing_groups
 from scanlens.report.words import NOT_ASSESSED, counted, joined, whole, without_paths
 
 FEW_PATIENTS, FEW_IMAGES = 30, 30
@@ -70,12 +71,11 @@ def known_limits(record: Record) -> list[str]:
         said.append(f"Whether the network answers by what is no disease: {NOT_ASSESSED}.")
     said += [without_paths(warning) for warning in about["warnings"]]
     if not about["is_external"]:
-        source = "" if not about["source"] else f" ({str(about['source']).rstrip('.')})"
         said.append(
-            f"Other hospitals, scanners, sequences, stains and populations than those of the data it was made with{source}: {NOT_ASSESSED}."
+            f"Other hospitals, scanners, sequences, stains and populations than those of the data it was made with: {NOT_ASSESSED}."
         )
-    if not about["subgroups"]:
-        said.append(f"Results by sex, age or other groups: {NOT_ASSESSED}.")
+    if missing := missing_groups(about["subgroups"]):
+        said.append(f"Results by {joined(missing)}: {NOT_ASSESSED}.")
     said.append(_readers(record))
     return said
 
