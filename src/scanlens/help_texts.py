@@ -24,7 +24,7 @@ For research, not for diagnosis.
 """
 
 REPORT_HELP = """\
-scanlens report run=outputs/RUN_ID [pdf=true]
+scanlens report run=outputs/RUN_ID [pdf=true] [reveal_after_commit=true] [intended_use="..."]
 
 Write outputs/RUN_ID/report again from what lies in the run folder; neither torch nor the images are needed.
   index.html         the page of the run
@@ -33,6 +33,8 @@ Write outputs/RUN_ID/report again from what lies in the run folder; neither torc
   *.pdf              the page and the sheets as PDF, with pdf=true (pip install 'scanlens[pdf]')
 Each sheet has a box for a reader, which offers CASE.reader.json as a download (schema: reader.schema.json, beside that above). Put such
 files into outputs/RUN_ID/readers, under any name that ends in .json: they are judged here, and files that cannot be used are named.
+reveal_after_commit=true hides output and maps on the sheets until the reader has answered (the page of the run shows them: hand out
+report/cases alone); intended_use: what the network is for, in your words. Both are those of the training's configuration unless given.
 """
 
 PREDICT_HELP = """\

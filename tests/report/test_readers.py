@@ -10,7 +10,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from fakes.run_folder import write_run_folder
 from scanlens.pipeline.readers import judge_readers
@@ -165,14 +164,13 @@ def test_sentences_tell_before_from_after() -> None:
 
 
 def test_a_sheet_that_hides_its_output_shows_nothing_of_it_before_the_reader_answers(folder: Path) -> None:
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    config["report"]["reveal_after_commit"] = True
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    write_report(folder)
+    index = write_report(folder, settings={"reveal_after_commit": True, "intended_use": "<i>Triage</i> only"})
+    assert "As stated: &lt;i&gt;Triage&lt;/i&gt; only" in index.read_text(encoding="utf-8")
     page = (folder / "report" / "cases" / f"{cases(folder)[0]['case']}.html").read_text(encoding="utf-8")
     before, after = page.split('<details id="output-hidden"')
     body = before[before.index("<body") :]
     assert 'id="reader-form"' in body
+    assert "As stated: &lt;i&gt;Triage&lt;/i&gt; only" in body
     for part in ('id="pictures"', 'id="answer"', 'id="verdict"', 'id="similar"', 'id="threshold"', 'id="limits"'):
         assert part not in body
         assert part in after[: after.index('</details>\n<section id="identity"')]

@@ -17,7 +17,11 @@ def intended_use(run: RunFolder) -> str:
             "For trying out the software: it was made with computer-made pictures and must not be used for any patient."
         )
     names = run.class_names
-    task = f"tell {joined([repr(name) for name in names], most=8)} apart" if names else "rebuild images"
+    task = (
+        f"tell {joined([repr(name) for name in names], most=8)} apart"
+        if run.is_classification and names
+        else "rebuild images"
+    )
     return (
         f"For research on whether a network can {task} in images like those it was made with; not for finding, excluding or "
         "following any disease in a patient, and not for other kinds of images."
