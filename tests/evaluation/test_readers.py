@@ -73,7 +73,7 @@ def test_rightness_counts_only_what_can_be_known() -> None:
         [
             reading(0),  # right
             reading(1, target="pituitary"),  # agrees with a wrong answer
-            reading(2, answer="disagree"),  # with a right answer, whatever was meant
+            reading(2, answer="disagree"),  # with a right answer, and names no class: left out like the next one
             reading(3, answer="disagree", target="pituitary"),  # may have meant no_tumor: unknown
             reading(4, answer="disagree", target="pituitary", reading="pituitary"),  # right
             reading(5, answer="cannot tell"),
@@ -81,8 +81,8 @@ def test_rightness_counts_only_what_can_be_known() -> None:
         ],
         NAMES,
     )
-    assert (found["right"]["num"], found["right"]["value"]) == (4, 0.5)
-    assert (found["network_right"]["num"], found["network_right"]["value"]) == (4, 0.5)
+    assert (found["right"]["num"], found["right"]["value"]) == (3, 2 / 3)
+    assert (found["network_right"]["num"], found["network_right"]["value"]) == (3, 1 / 3)
 
 
 def test_before_and_after_are_of_the_same_readings() -> None:

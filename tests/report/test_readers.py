@@ -103,7 +103,7 @@ def test_readings_come_onto_the_page_as_text_and_name_no_reader(folder: Path) ->
     for secret in ("<script>alert", "jane_doe", "jd<", "bad.json"):
         assert secret not in page
     assert "2 readers judged 2 cases" in page
-    assert "1 files of readers not used" in page
+    assert "1 file of readers not used" in page
     part = next(one for one in cohort_record(read_run(folder))["parts"] if one["name"] == "readers")
     assert part["status"] == "measured"
     assert part["content"]["answers"] == {"agree": 1, "disagree": 1, "cannot tell": 0}

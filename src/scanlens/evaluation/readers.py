@@ -127,13 +127,13 @@ def _could_tell(one: Reading) -> bool:
 
 
 def _is_right(one: Reading, class_names: Sequence[str]) -> bool | None:
-    """Whether a reader ends with the reference standard; None where that, or the reader's class, is not known."""
-    if one.target is None or one.answer == "cannot tell":
-        return None
+    """Whether a reader ends with the reference standard; None where that, or the reader's class, is not known.
+
+    Who disagrees with a right answer is wrong, whatever was meant; to count these alone of those who name no class would make
+    readers worse than they are.
+    """
     final = final_class(one, class_names)
-    if final is not None:
-        return final == one.target
-    return False if one.predicted == one.target else None  # disagrees with a right answer, whatever was meant instead
+    return None if one.target is None or final is None else final == one.target
 
 
 def _before_and_after(readings: Sequence[Reading], share: _Shares, class_names: Sequence[str]) -> dict[str, Any] | None:

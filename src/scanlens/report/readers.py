@@ -31,7 +31,7 @@ def readers_section(run: RunFolder) -> dict[str, Any] | None:
     return {
         "sentences": reader_sentences(mapping(content.get("judged"))),
         "rows": [_row(mapping(one)) for one in sequence(content.get("readings"))],
-        "num_refused": whole(content.get("num_refused")),
+        "num_refused": counted(content.get("num_refused"), "file"),
         "refused": [f"{without_paths(why)} ({whole(num)})" for why, num in reasons.most_common(MOST_REASONS)],
     }
 
@@ -71,7 +71,7 @@ def _rightness(judged: dict[str, Any]) -> str:
     if finite(right.get("value")) is None:
         return f"Agreement with the reference standard: {NOT_ASSESSED}, it is not known for any of these readings."
     return (
-        f"Where it is known ({counted(right.get('num'), 'reading')}), the reader who saw the output agrees with the reference standard in "
+        f"Where it and the reader's class are known ({counted(right.get('num'), 'reading')}), the reader who saw the output agrees with the reference standard in "
         f"{_share(right)}, the network itself in {_share(network)}."
     )
 
