@@ -59,8 +59,10 @@ def test_the_scores_are_those_of_the_runs_own_method() -> None:
 def test_a_run_that_is_ahead_in_both_pays_nothing() -> None:
     said = frontier([run("a", 0.9, 0.8), run("b", 0.8, 0.7)], "patient")["sentences"]
     assert said[0] == (
-        "Share of peaks near the lesion: a is ahead of the others in AUROC and in this, so neither is paid for with the other here."
+        "Share of peaks near the lesion: a is not behind any other run in AUROC or in this, so neither was paid for with the other here."
     )
+    unsure = frontier([run("a", 0.82, 0.8), run("b", 0.8, 0.7)], "patient")["sentences"][0]
+    assert unsure.endswith("with the other here; intervals overlap, so this may be chance.")
     assert said[1].startswith("Log-odds lost without the region, more than elsewhere against AUROC: not assessed")
 
 
@@ -71,7 +73,7 @@ def test_two_ends_are_told_apart_only_by_intervals() -> None:
         "0.78 to 0.82), b more of this (0.90, 0.88 to 0.92 against 0.50, 0.48 to 0.52)."
     )
     unsure = frontier([run("a", 0.82, 0.5), run("b", 0.8, 0.9)], "patient")["sentences"][0]
-    assert unsure.endswith("their intervals overlap in one of the two, so this may be chance.")
+    assert unsure.endswith("their intervals overlap in at least one of the two, so this may be chance.")
 
 
 def test_one_point_is_no_frontier_and_none_is_not_assessed() -> None:

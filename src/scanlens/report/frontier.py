@@ -98,11 +98,17 @@ def _sentence(points: Sequence[_Point], key: str, title: str) -> str:
     pairs = {one.name: (_value(one.auroc), _value(one.scores[key])) for one in both}
     best = [name for name, (x, y) in pairs.items() if not any(_beats(other, (x, y)) for other in pairs.values())]
     if len(best) == 1:
-        return f"{title}: {best[0]} is ahead of the others in AUROC and in this, so neither is paid for with the other here."
+        leader = next(one for one in both if one.name == best[0])
+        rest = [one for one in both if one is not leader]
+        is_sure = all(
+            _is_apart(leader.auroc, one.auroc) and _is_apart(leader.scores[key], one.scores[key]) for one in rest
+        )
+        doubt = "" if is_sure else "; intervals overlap, so this may be chance"
+        return f"{title}: {best[0]} is not behind any other run in AUROC or in this, so neither was paid for with the other here{doubt}."
     ordered = sorted((one for one in both if one.name in best), key=lambda one: -_value(one.auroc))
     first, last = ordered[0], ordered[-1]
     apart = _is_apart(first.auroc, last.auroc) and _is_apart(last.scores[key], first.scores[key])
-    doubt = "" if apart else ", but their intervals overlap in one of the two, so this may be chance"
+    doubt = "" if apart else ", but their intervals overlap in at least one of the two, so this may be chance"
     return (
         f"{title}: no run is ahead of {joined(best)} in both. {first.name} has the higher AUROC ({_told(first.auroc)} against "
         f"{_told(last.auroc)}), {last.name} more of this ({_told(last.scores[key])} against {_told(first.scores[key])}){doubt}."
@@ -147,7 +153,7 @@ def _chart(points: Sequence[_Point], key: str, title: str) -> str | None:
                 markersize=7,
             )
             axes.annotate(one.name[:24], (x, y), textcoords="offset points", xytext=(7, 6))
-        axes.set(xlabel="AUROC", ylabel=title)
+        axes.set(xlabel="AUROC", ylabel=title.replace(", ", ",\n"))
         said = "; ".join(
             f"{one.name} {number(point(one.auroc), 2)}, {number(point(one.scores[key]), 2)}" for one in both
         )
