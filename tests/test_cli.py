@@ -256,6 +256,12 @@ def test_pickles_are_not_rerun(capsys: pytest.CaptureFixture[str]) -> None:
         (["report"], 2, "scanlens report needs run=..."),
         (["report", "rum=x"], 2, "scanlens report has no 'rum'. Did you mean 'run'?"),
         (["report", "run=no-such-run"], 1, "no-such-run"),
+        (["report", "run=r", "reveal_after_commit=maybe"], 2, "reveal_after_commit=maybe: true or false is expected."),
+        (
+            ["report", "run=r", f"intended_use={'x' * 601}"],
+            2,
+            "intended_use has 601 letters, at most 600 are expected.",
+        ),
         (["predict", "run=r", "path=a.png", "path=b.png"], 0, "r ['a.png', 'b.png'] 3 True False"),
         (["predict", "run=r", "path=a.nii", "maps=12", "overlay=false"], 0, "r ['a.nii'] 12 False False"),
         (["predict", "run=r", "path=a.dcm", "names=keep"], 0, "r ['a.dcm'] 3 True True"),

@@ -45,13 +45,24 @@ def report(arguments: Sequence[str]) -> None:
     if asks_for_help(arguments):
         sys.stdout.write(REPORT_HELP)
         return
-    given = pairs("report", arguments, required=("run",), optional=("pdf",))
-    pdf = given.get("pdf", [""])[-1]
-    if pdf not in ("", "true", "false"):
-        raise ConfigError([f"pdf={pdf}: true or false is expected."])
-    from scanlens.report.page import write_report
+    given = pairs("report", arguments, required=("run",), optional=("pdf", "reveal_after_commit", "intended_use"))
+    pdf, hides, use = (given.get(name, [""])[-1] for name in ("pdf", "reveal_after_commit", "intended_use"))
+    wrong = [
+        f"{name}={word}: true or false is expected."
+        for name, word in (("pdf", pdf), ("reveal_after_commit", hides))
+        if word not in ("", "true", "false")
+    ]
+    from scanlens.pipeline.readers import judge_readers
+    from scanlens.report.page import MOST_LETTERS, write_report
 
-    path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true")
+    if len(use) > MOST_LETTERS:
+        wrong.append(f"intended_use has {len(use)} letters, at most {MOST_LETTERS} are expected.")
+    if wrong:
+        raise ConfigError(wrong)
+    settings: dict[str, object] = {"reveal_after_commit": hides == "true"} if hides else {}
+    settings |= {"intended_use": use} if use else {}
+    judge_readers(Path(given["run"][-1]))
+    path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true", settings=settings)
     sheets = sorted((path.parent / "cases").glob("*.html"))
     told = f"and {len(sheets)} sheets of cases in {path.parent / 'cases'}\n" if sheets else ""
     sys.stdout.write(f"{path}\n{told}")

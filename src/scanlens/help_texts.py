@@ -24,13 +24,17 @@ For research, not for diagnosis.
 """
 
 REPORT_HELP = """\
-scanlens report run=outputs/RUN_ID [pdf=true]
+scanlens report run=outputs/RUN_ID [pdf=true] [reveal_after_commit=true] [intended_use="..."]
 
 Write outputs/RUN_ID/report again from what lies in the run folder; neither torch nor the images are needed.
   index.html         the page of the run
   cases/CASE.html    the sheet of each explained case, two pages when printed
   cases/CASE.json    everything on that sheet as numbers (schema: scanlens/report/case_sheet/schemas/case.schema.json)
   *.pdf              the page and the sheets as PDF, with pdf=true (pip install 'scanlens[pdf]')
+Each sheet has a box for a reader, which offers CASE.reader.json as a download (schema: reader.schema.json, beside that above). Put such
+files into outputs/RUN_ID/readers, under any name that ends in .json: they are judged here, and files that cannot be used are named.
+reveal_after_commit=true hides output and maps on the sheets until the reader has answered (the page of the run shows them: hand out
+report/cases alone); intended_use: what the network is for, in your words. Both are those of the training's configuration unless given.
 """
 
 PREDICT_HELP = """\

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.binary import view_of
 from scanlens.evaluation.operating_point import Rates, rates_of
-from scanlens.evaluation.prevalence import per_thousand, predictive_values, predictive_values_at
+from scanlens.evaluation.prevalence import near_prevalences, per_thousand, predictive_values, predictive_values_at
 
 
 def rates(found: int, ill: int, alarmed: int, healthy: int) -> Rates:
@@ -108,3 +108,15 @@ def test_patients_are_whole_and_add_up() -> None:
 
 def test_without_ill_or_healthy_patients_there_is_no_thousand() -> None:
     assert per_thousand(rates_of(view_of([], [0.1, 0.2]), np.zeros(2, dtype=bool)), prevalence=0.1) is None
+
+
+def test_three_prevalences_are_asked_about_by_odds() -> None:
+    found = rates(45, 50, 30, 150)
+    near = near_prevalences(found, 0.5, "stated")
+    assert [one["prevalence"] for one in near] == pytest.approx([1 / 3, 0.5, 2 / 3])
+    assert [one["source"] for one in near] == [None, "stated", None]
+    assert near[0]["ppv"] == predictive_values_at(found, near[0]["prevalence"])[0]
+    assert near[2]["npv"]["low"] < near[2]["npv"]["value"] < near[2]["npv"]["high"]
+    of_split = near_prevalences(found, 0.8, "test split")
+    assert [one["prevalence"] for one in of_split] == pytest.approx([0.4 / 1.4, 4 / 3 / (1 + 4 / 3), 0.8])
+    assert [near_prevalences(found, share, "test split") for share in (0.0, 1.0)] == [[], []]

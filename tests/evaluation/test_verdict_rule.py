@@ -78,6 +78,7 @@ def test_a_map_that_passes_everything_is_supported_and_says_by_how_much() -> Non
     ("path", "value", "level", "said"),
     [
         ("region.p_value", 0.08, "WEAK", "p = 0.08"),
+        ("region.p_value", 0.2, "WEAK", "This may be chance: where an answer rests on no region, about 20 of 100 maps would"),
         ("region.p_value", 0.24, "NOT SUPPORTED", "p = 0.24"),
         ("region.drop", -0.3, "NOT SUPPORTED", "rise by 0.30 (from 4.00): no sign that the answer rests on it"),
         ("region.drop", 0.0, "NOT SUPPORTED", "do not fall"),

@@ -48,13 +48,15 @@ _RECORD: dict[str, Any] = {
     "uncertainty": {
         "set": ["no_tumor"], "aimed_coverage": 0.9, "measured_coverage": {"value": 0.88, "low": 0.8, "high": 0.94, "reason": None},
         "measured_coverage_of_class": None, "refer": False, "refers_all": False, "referral_reason": None, "entropy_nats": None,
-        "mutual_information_nats": None, "reason": None,
+        "mutual_information_nats": None, "members": None, "reason": None,
     },
     "maps": [_MAP],
     "runner_up_map": {"class": "glioma", "reason": "the map against the runner-up was not made"},
     "similar": {"same": [], "other": [], "num_searched": None, "num_compared": None, "reason": "similar training cases were not looked for"},
     "scan": None,
     "lesion_share": 0.03,
+    "reveals_after_commit": False,
+    "readers": None,
     "shortcuts": {"convicted": [], "reason": None},
     "model": {
         "name": "LeNet", "parameters": 1000.0, "run": "r", "data": "brain", "weights_sha256": None, "config_sha256": "0123456789ab",
@@ -64,7 +66,7 @@ _RECORD: dict[str, Any] = {
     "tested_on": {
         "source": "Axial slices", "class_names": ["glioma", "no_tumor"], "num_images": {"train": 300.0}, "num_patients": {"test": 60.0},
         "patients_known": True, "train_counts": {"glioma": 200.0, "no_tumor": 100.0}, "is_external": False, "subgroups": ["sex"],
-        "warnings": [],
+        "warnings": [], "intended_use": "For research.", "told": "Tested on 60 patients.", "sex": None, "age": None,
     },
     "operating_point": {
         "positive": "tumor", "unit": "patient", "chosen": {"rule": {"name": "sensitivity"}, "threshold": 0.4, "gap": [0.35, 0.45]},
@@ -73,6 +75,7 @@ _RECORD: dict[str, Any] = {
             "npv": {"value": 17 / 19, "low": 0.69, "high": 0.97, "reason": None},
         }, "num_positive": 40.0, "num_missed": 2.0, "num_called_negative": 19.0,
         "num_negative": 20.0, "num_false_alarms": 3.0, "per_thousand": None, "reason": None,
+        "at_prevalences": None, "missed_lesions": {"missed": None, "found": None, "reason": "no lesion of the test split is marked"},
     },
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ Needs the Python packages playwright and axe-playwright-python and a Chromium on
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ import pytest
 from fakes.full_report import fill_run_folder
 from fakes.hostile import CLASSES, MARK, write_hostile_run
 from fakes.run_folder import write_run_folder
+from scanlens.report.folder import read_run
 from scanlens.report.html import NOTICE
 from scanlens.report.page import write_report
+from scanlens.report.reader_files import read_reader_files
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next((path for name in ("chromium", "google-chrome", "chrome") if (path := shutil.which(name))), None)
@@ -218,10 +221,103 @@ def test_without_scripts_pages_say_and_show_the_same(browser: Any, report: Path)
 
 def sentences(page: Any) -> list[str]:
     """Lines of the page but those of slider and filter; pictures by their words."""
-    lines = [line.strip() for line in page.locator("main").inner_text().splitlines()]
+    said, reader = page.locator("main").inner_text(), page.locator("#reader")
+    if reader.count():  # a form to click with scripts, one to write on without
+        assert reader.inner_text() in said
+        said = said.replace(reader.inner_text(), "")
+    lines = [line.strip() for line in said.splitlines()]
     own = re.compile(r"Filled map|\d+ %|Show only rows with.*|")
     pictures = [one.get_attribute("alt") or "" for one in page.locator("main img").all()]
     return [line for line in lines if not own.fullmatch(line)] + pictures
+
+
+def downloaded(page: Any) -> tuple[str, dict[str, Any]]:
+    """Name and content of what the box of the reader offers."""
+    with page.expect_download() as offered:
+        page.locator("#save").click()
+    path = offered.value.path()
+    return offered.value.suggested_filename, json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def test_the_box_of_the_reader_offers_a_file_that_the_run_understands(browser: Any, tmp_path: Path) -> None:
+    run = write_run_folder(tmp_path / "run")
+    path = sheet_with_map(write_report(run).parent)
+    with opened(browser, path, accept_downloads=True) as (page, heard):
+        page.locator("#save").click()
+        assert page.locator("#saved").inner_text() == "Choose agree, disagree or cannot tell first."
+        page.get_by_label("disagree").check()
+        page.keyboard.press("ArrowRight")  # moves on to "cannot tell", and does not turn the page
+        page.keyboard.press("ArrowLeft")
+        page.get_by_label("Your own reading").select_option("pituitary")
+        page.get_by_label("Comment").fill("</script><b>too \u201cdark\u201d</b>")
+        page.get_by_label("Initials").fill("jd")
+        page.get_by_label("tell the seconds").check()
+        name, content = downloaded(page)
+        assert page.url == path.as_uri()
+        assert name == f"{path.stem}.reader.json"
+        seconds = content.pop("seconds")
+        assert 0 < seconds < 600
+        assert {key: content[key] for key in ("case", "answer", "reading", "answered_before_reveal", "comment", "reader")} == {
+            "case": path.stem, "answer": "disagree", "reading": "pituitary", "answered_before_reveal": False,
+            "comment": "</script><b>too \u201cdark\u201d</b>", "reader": "jd",
+        }  # fmt: skip
+        assert heard.found == []
+        assert [one for one in heard.opened if not one.startswith("blob:")] == [path.as_uri()]
+    (run / "readers").mkdir()
+    (run / "readers" / name).write_text(json.dumps(content | {"seconds": seconds}), encoding="utf-8")
+    found = read_reader_files(read_run(run))
+    assert (list(found.readings), found.refused) == ([name], {})
+
+
+def test_a_sheet_can_hide_the_output_until_the_reader_has_answered(browser: Any, tmp_path: Path) -> None:
+    run = write_run_folder(tmp_path / "run")
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(
+        config.replace("max_cases: 12", "max_cases: 12\n  reveal_after_commit: true"), encoding="utf-8"
+    )
+    path = sheet_with_map(write_report(run).parent)
+    with opened(browser, path, accept_downloads=True) as (page, heard):
+        assert not page.locator("#answer").is_visible()
+        assert not page.locator("#save").is_visible()
+        page.get_by_label("Your own reading").select_option("meningioma")
+        page.locator("#commit").click()
+        assert page.locator("#answer").is_visible()
+        assert page.get_by_label("Your own reading").is_disabled()
+        page.get_by_label("agree", exact=True).check()
+        content = downloaded(page)[1]
+        assert (content["answered_before_reveal"], content["reading"], content["answer"]) == (
+            True,
+            "meningioma",
+            "agree",
+        )
+        assert content["seconds"] is None
+        assert heard.found == []
+    with opened(browser, path, accept_downloads=True) as (page, _):
+        page.locator("#output-hidden > summary").click()
+        page.get_by_label("cannot tell").check()
+        assert downloaded(page)[1]["answered_before_reveal"] is False
+        assert not page.locator("#commit").is_visible()
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for width in WIDTHS.values():
+        with opened(browser, path, bypass_csp=True, width=width) as (page, _):
+            page.locator("#commit").click()
+            result = (
+                axe.Axe()
+                .run(page, options={"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]})
+                .response
+            )
+            assert [one["id"] for one in result["violations"]] == []
+
+
+def test_without_scripts_and_on_paper_the_box_is_a_form_to_be_filled_by_hand(browser: Any, report: Path) -> None:
+    with opened(browser, sheet_with_map(report), java_script_enabled=False) as (page, _):
+        assert page.locator("#reader .paper").is_visible()
+        assert not page.locator("#reader-form").is_visible()
+    with opened(browser, sheet_with_map(report)) as (page, _):
+        assert not page.locator("#reader .paper").is_visible()
+        page.emulate_media(media="print")
+        assert page.locator("#reader .paper").is_visible()
+        assert not page.locator("#reader-form").is_visible()
 
 
 def test_on_paper_there_is_no_slider_and_the_filled_map_stands_apart(browser: Any, report: Path) -> None:

@@ -266,11 +266,11 @@ def test_the_sheet_may_run_its_own_script_and_load_nothing(folder: Path, records
     page = page_of(folder, records[0], previous="test-00001", following="test-00002")
     style, script = (re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL) for tag in ("style", "script"))
     hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (*style, *script)]
-    assert len(hashes) == 2
+    assert len(hashes) == 3
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
     assert policy[1].replace("&#39;", "'") == (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; base-uri 'none'; "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}' 'sha256-{hashes[2]}'; base-uri 'none'; "
         "form-action 'none'"
     )
     links = set(re.findall(r'(?:href|src)="([^"]+)"', page))

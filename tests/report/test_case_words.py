@@ -115,8 +115,62 @@ def test_a_negative_call_names_those_who_were_missed_both_ways_round() -> None:
         "Of 19 patients of the test split that were called negative, 2 were 'tumor': 11 % (3 % to 31 %); fewer where 'tumor' is rarer than "
         "there.",
         "Of 40 'tumor' patients 2 were called negative: 5 % (1 % to 17 %).",
+        "Size of missed lesions: not assessed, no lesion of the test split is marked.",
+        "How many of this image's quality were missed: not assessed.",
     ]
     assert answer_words.miss_sentences(record(decision__called="positive")) == []
+
+
+def test_sizes_of_missed_and_found_lesions_are_told_in_the_units_that_are_known() -> None:
+    sizes = {
+        "missed": {"num": 2, "num_marked": 2, "median_share": 0.005}, "found": {"num": 38, "num_marked": 30, "median_share": 0.02},
+        "reason": None,
+    }  # fmt: skip
+    changed = {"operating_point__missed_lesions": sizes}
+    said = answer_words.miss_sentences(record(**changed))[3].replace("\u00a0", " ")
+    assert said == (
+        "Median size of the marked lesion: 0.5 % of the image (20 px) where missed (2 patients); 2.0 % of the image (82 px) where found "
+        "(marked in 30 of 38 patients)."
+    )
+    assert (
+        "(20 px, 5 mm² at the pixels of this image)"
+        in answer_words.miss_sentences(record(**changed, image__mm_per_px=[0.5, 0.5]))[3]
+    )
+    none = sizes | {"missed": {"num": 0, "num_marked": 0, "median_share": None}}
+    assert answer_words.miss_sentences(record(operating_point__missed_lesions=none))[3].endswith("; none was missed.")
+
+
+def test_predictive_values_are_told_at_three_prevalences_with_their_intervals() -> None:
+    assert answer_words.prevalence_sentences(record()) == ["Predictive values at other prevalences: not assessed."]
+    ppv, npv = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": 0.98, "low": 0.9, "high": 0.99}
+    rows = [
+        {"prevalence": share, "source": source, "ppv": ppv, "npv": npv}
+        for share, source in ((0.05, None), (0.1, "stated"), (0.18, None))
+    ]
+    said = answer_words.prevalence_sentences(record(operating_point__at_prevalences=rows))[0].replace("\u00a0", " ")
+    assert "where 5.0 % are, PPV 50 % (40 % to 60 %), NPV 98 % (90 % to 99 %); where 10.0 % are (stated), PPV" in said
+    assert said.endswith("half and twice the odds of the stated prevalence are asked about too.")
+    split = [rows[0], rows[2], rows[1] | {"source": "test split"}]
+    assert (
+        "more frequent than in most practice"
+        in answer_words.prevalence_sentences(record(operating_point__at_prevalences=split))[0]
+    )
+
+
+def test_spread_over_members_is_told_with_its_rank() -> None:
+    members = {"method": "ensemble", "num": 5.0, "percentile": 83.0}
+    changed = {
+        "uncertainty__entropy_nats": 0.3,
+        "uncertainty__mutual_information_nats": 0.012,
+        "uncertainty__members": members,
+    }
+    said = answer_words.uncertainty_sentences(record(**changed))[-1].replace("\u00a0", " ")
+    assert said == (
+        "Over 5 networks the answers to this image differ by 0.012 nats (mutual information), of 0.300 nats of uncertainty in all; more "
+        "than in 83 % of the test images. 0 is no difference."
+    )
+    passes = record(**changed | {"uncertainty__members": members | {"method": "mc_dropout"}})
+    assert "Over 5 passes with dropout" in answer_words.uncertainty_sentences(passes)[-1]
 
 
 def test_an_aim_that_was_missed_on_the_test_split_is_told() -> None:
@@ -136,7 +190,7 @@ def test_sets_and_referral() -> None:
         "Set of likely classes: 'no_tumor'. The right class should lie in such sets in 90 % of images like those of the test split; it was "
         "88 % (80 % to 94 %) there."
     )
-    assert said[-1] == "Spread over an ensemble or dropout: not assessed."
+    assert said[-1] == "Spread over an ensemble, dropout or seeds: not assessed."
     failed = answer_words.uncertainty_sentences(
         record(uncertainty__measured_coverage={"value": 0.72, "low": 0.66, "high": 0.78})
     )
@@ -214,8 +268,11 @@ def test_similar_cases_are_told_to_be_far_where_they_are() -> None:
 
 def test_known_limits_follow_from_the_record() -> None:
     usual = beside_words.known_limits(record())
-    assert len(usual) == 2, usual  # other hospitals, readers
-    assert "(Axial slices): not assessed." in usual[0]
+    assert len(usual) == 3, usual  # other hospitals, groups, readers
+    assert usual[0].endswith("than those of the data it was made with: not assessed.")
+    assert usual[1] == "Results by site, scanner or stain and age: not assessed."
+    told = beside_words.known_limits(record(readers={"num_readings": 3.0, "num_cases": 1.0}))
+    assert told[-1] == "Whether such sheets help a reader: see the report of the run, which has 3 readings of 1 case."
     every = beside_words.known_limits(
         record(
             image__is_phantom=True, tested_on__train_counts={"no_tumor": 29.0}, tested_on__patients_known=False,
@@ -225,7 +282,7 @@ def test_known_limits_follow_from_the_record() -> None:
     text = " ".join(every)
     for part in (
         "nothing here holds for a real patient", "'no_tumor' is rare in the training: 29 images.", "Patients of the training data are unknown",
-        "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "by sex, age or other groups: not assessed",
+        "rests on 29 'tumor' patients", "swayed by what is no disease: corner.", "Beware.", "Results by site, scanner or stain, sex and age: not assessed",
     ):  # fmt: skip
         assert part in text
     assert beside_words.known_limits(record(tested_on__is_external=True, shortcuts__reason="not looked for"))[0] == (

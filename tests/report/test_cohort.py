@@ -35,7 +35,7 @@ def test_parts_are_those_of_the_run_folder_unchanged(folder: Path) -> None:
 
 def test_what_was_not_measured_is_told_with_what_it_would_need(folder: Path) -> None:
     found = parts_of(folder)
-    assert found["readers"]["reason"] == "readers"
+    assert found["readers"]["reason"].startswith("readers: files of the box on the sheets")
     assert found["score_card"]["reason"] == "scanlens explain parts=score_card"
     assert all((one["content"] is None) == (one["status"] == "not assessed") for one in found.values())
 

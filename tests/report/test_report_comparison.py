@@ -143,3 +143,19 @@ def test_names_of_runs_are_escaped(attack: str) -> None:
     given["runs"][2]["name"] = attack
     page = render(given)
     assert attack not in page
+
+
+def test_the_page_shows_performance_against_explanation() -> None:
+    gap = difference(0.03, -0.04, 0.1, 0.4, better=None)
+    given = content(gap)
+    for one, hits in zip(given["runs"], (0.5, 0.9, None), strict=True):
+        near = None if hits is None else {"value": hits, "low": hits - 0.1, "high": hits + 0.05, "reason": None}
+        lost = {"value": 1.5, "low": 1.0, "high": 2.0, "reason": None}
+        one["explanations"] = near and {"title": "HiResCAM", "chance_near": 0.05, "hit_near": near, "removal": lost}
+    given["runs"][2]["name"] = "<b>m"
+    page = render(given)
+    assert 'id="frontier"' in page
+    assert "chart-frontier-hit-near" in page
+    assert "chart-frontier-removal" in page
+    assert "<b>m" not in page
+    assert "it needs scanlens explain" in render(content(gap))

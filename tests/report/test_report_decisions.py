@@ -78,7 +78,7 @@ def label(svg: str | None) -> str:
 def test_the_operating_point_is_told_in_one_sentence() -> None:
     assert decision_sentences(DECISIONS) == [
         "At this threshold the network finds 94 of 100 'tumor' patients (85 to 98) and raises a false alarm in 12 of 100 "
-        "others (9 to 16); of 1\u202f000 patients of whom 100 are 'tumor', 6 would be missed and 108 alarmed for nothing.",
+        "others (9 to 16); of 1\u202f000 patients of whom 100 are 'tumor', 6 would be missed and 108 would be false alarms.",
         "The threshold, 0.237, was chosen on the validation split as the highest with a sensitivity of at least 0.95; the "
         "test split had no part in it.",
         "The prevalence of 10.0\u00a0% was stated, not measured.",
@@ -172,7 +172,7 @@ def test_the_thousand_are_drawn_one_by_one_in_four_shapes() -> None:
     svg = thousand_picture(THOUSAND, positive="tumor", unit="patient")
     assert label(svg) == (
         "Of 1\u202f000 patients: 6 (2 to 15) missed: 'tumor' and not called so; 94 (85 to 98) found: 'tumor' and called so; "
-        "108 (81 to 144) alarmed for nothing: called 'tumor' and not so; 792 (756 to 819) rightly left alone"
+        "108 (81 to 144) false alarms: called 'tumor' and not so; 792 (756 to 819) rightly left alone"
     )
     drawn = dict(re.findall(r'<path class="(\w+)" d="([^"]*)"', str(svg)))
     assert {key: path.count("M") for key, path in drawn.items()} == {

@@ -17,7 +17,7 @@ from scanlens.evaluation.operating_point import (
     choose_operating_point,
 )
 from scanlens.evaluation.patients import patient_level
-from scanlens.evaluation.prevalence import per_thousand, predictive_values
+from scanlens.evaluation.prevalence import Source, near_prevalences, per_thousand, predictive_values
 from scanlens.evaluation.threshold_rules import Argmax, ExpectedCost, Rule, TargetSensitivity, Youden
 
 METHOD = (
@@ -51,7 +51,7 @@ def evaluate_decisions(
         `positive`, `unit` ("patient" or "image"), `unit_reason` (why not patients, or None), `chosen` (rule, threshold,
         reason, notes, rates on validation and test, rows in the test predictions of the images of missed positives and of
         false alarms, and their scores, net benefit), `compared` (the same for the other rules, without these rows), `predictive_values` by
-        prevalence and `per_thousand` (None without an operating point or a class), `decision_curve`, `interval`.
+        prevalence, `at_prevalences` (three, see `near_prevalences`) and `per_thousand` (None without an operating point or a class), `decision_curve`, `interval`.
 
     Raises:
         ValueError: names what is at fault: a row, a class that does not exist, a number out of its range.
@@ -128,6 +128,7 @@ def _judged(
         "chosen": _described(chosen, view, prevalence),
         "compared": [_without_images(_described(one, view, prevalence)) for one in others],
         "predictive_values": None if rates is None else predictive_values(rates).as_dict(),
+        "at_prevalences": [] if rates is None else near_prevalences(rates, *_prevalence(view, prevalence)),
         "per_thousand": None if rates is None else _thousand(rates, view, prevalence),
         "decision_curve": decision_curve(view, prevalence=prevalence).as_dict(),
         "interval": {"method": METHOD, "level": LEVEL, "resampled": view.groups.resampled},
@@ -143,12 +144,13 @@ def _described(applied: AppliedPoint, view: BinaryView, prevalence: float | None
 
 
 def _thousand(rates: Rates, view: BinaryView, prevalence: float | None) -> dict[str, Any] | None:
-    found = per_thousand(
-        rates,
-        prevalence=float(view.is_positive_U.mean()) if prevalence is None else prevalence,
-        source="test split" if prevalence is None else "stated",
-    )
+    share, source = _prevalence(view, prevalence)
+    found = per_thousand(rates, prevalence=share, source=source)
     return None if found is None else found.as_dict()
+
+
+def _prevalence(view: BinaryView, stated: float | None) -> tuple[float, Source]:
+    return (float(view.is_positive_U.mean()), "test split") if stated is None else (stated, "stated")
 
 
 def exchange_threshold(rule: Rule, threshold: float | None) -> float:

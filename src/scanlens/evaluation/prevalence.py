@@ -29,6 +29,7 @@ from scanlens.evaluation.operating_point import Rates
 ROUND_G = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # for tables
 EVEN_G = np.round(expit(np.linspace(logit(0.001), logit(0.99), 61)), 6)  # for curves
 GRID_G = tuple(sorted({*ROUND_G, *EVEN_G.tolist()}))
+NEAR_STATED, NEAR_SPLIT = (0.5, 1.0, 2.0), (0.1, 1 / 3, 1.0)  # times the odds
 Source = Literal["stated", "test split"]
 
 
@@ -101,6 +102,28 @@ def predictive_values_at(rates: Rates, prevalence: float) -> tuple[Entry, Entry]
         _after(ill, complement(well), prevalence, "nobody is called ill"),
         _after(well, complement(ill), 1 - prevalence, "nobody is called healthy"),
     )
+
+
+def near_prevalences(rates: Rates, prevalence: float, source: Source) -> list[dict[str, Any]]:
+    """Predictive values at three prevalences, rising: {prevalence, source, ppv, npv}; `source` is None for those made from it.
+
+    A stated prevalence is asked about with half and twice its odds, since nobody knows it exactly. That of a test split
+    is usually far above practice, where patients were not chosen for being ill: a tenth and a third of its odds are asked about.
+    Odds in place of shares keep it below 1, and are the same where few are ill.
+
+    Args:
+        rates: measured ones.
+        prevalence: in (0, 1); of a split with one class only nothing is asked.
+        source: where it is from.
+    """
+    if not 0 < prevalence < 1:
+        return []
+    found = []
+    for factor in NEAR_STATED if source == "stated" else NEAR_SPLIT:
+        share = prevalence if factor == 1 else _moved(factor, prevalence)
+        ppv, npv = predictive_values_at(rates, share)
+        found.append({"prevalence": share, "source": source if factor == 1 else None, "ppv": ppv, "npv": npv})
+    return found
 
 
 def per_thousand(rates: Rates, *, prevalence: float, source: Source = "stated", total: int = 1000) -> Thousand | None:

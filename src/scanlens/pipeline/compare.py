@@ -17,11 +17,15 @@ from scanlens.evaluation.patients import patient_level
 from scanlens.evaluation.resampling import group_patients
 from scanlens.files import write_json
 from scanlens.pipeline.candidates import Candidate, read_candidates, training_warnings
+from scanlens.pipeline.explanations.measured_on import measured_on
 from scanlens.pipeline.folds import pooled_neighbor
 from scanlens.pipeline.inference_cost import METHOD as COST_METHOD
 from scanlens.pipeline.inference_cost import inference_cost
 from scanlens.report.comparison import SCHEMA_VERSION, console_comparison
 from scanlens.report.comparison_page import write_comparison
+from scanlens.report.explanations import SCHEMA_VERSION as CARD_VERSION
+from scanlens.report.folder import optional_versioned
+from scanlens.report.frontier import explanation_scores
 from scanlens.runs import Config
 
 log = logging.getLogger(__name__)
@@ -77,7 +81,7 @@ def compared(
 
     Returns:
         `metric`, `lower_is_better`, `class_names`, `num_images`, `runs` (name, model, number of folds, `metrics` by level,
-        1-nearest-neighbor, parameters, seconds of training), `differences` by level (see `Difference`), `level` (the one
+        1-nearest-neighbor, parameters, seconds of training, `explanations`: scores of its maps, or None), `differences` by level (see `Difference`), `level` (the one
         to speak of), `interval`, `warnings` and `notes`. Neither images nor patients are named.
     """
     first = candidates[0]
@@ -142,7 +146,18 @@ def _about(candidate: Candidate, judged: Config) -> Config:
         "nearest_neighbor": pooled_neighbor(candidate.folds),
         "parameters": facts["model_summary"]["parameters"],
         "training_s": candidate.training_s,
+        "explanations": _explanations(candidate),
     }
+
+
+def _explanations(candidate: Candidate) -> Config | None:
+    """Scores of the maps of a single run; None of folds, of a run without a score card, or where it is of other weights."""
+    run = candidate.runs[0]
+    path = run.explanations / "score_card.json"
+    if len(candidate.runs) > 1 or not path.is_file() or not run.weights_file.is_file():
+        return None
+    card = optional_versioned(path, CARD_VERSION, remedy="Make the score card again with this version.")
+    return explanation_scores(card) if card.get("measured_on") == measured_on(run) else None
 
 
 def _notes(candidates: Sequence[Candidate]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +20,19 @@ from scanlens.runs import Config, Run
 MOST_COLUMNS = 6
 MOST_GROUPS = 12
 INDEX = "index"
+_FIRST = (
+    "site",
+    "center",
+    "centre",
+    "hospital",
+    "institution",
+    "scanner",
+    "manufacturer",
+    "stain",
+    "sex",
+    "gender",
+    "age",
+)
 
 
 def judge_groups(run: Run, judged: Config) -> dict[str, Any]:
@@ -71,7 +85,13 @@ def _columns(run: Run, test: Predicted) -> dict[str, list[str]]:
     cells = {name: [row.get(name, "") for row in of_index] for name in chosen}
     if wanted != "auto":
         return cells
-    return dict([pair for pair in cells.items() if _is_telling(pair[1], test)][:MOST_COLUMNS])
+    telling = [pair for pair in cells.items() if _is_telling(pair[1], test)]
+    return dict(sorted(telling, key=lambda pair: not is_asked_first(pair[0]))[:MOST_COLUMNS])
+
+
+def is_asked_first(name: str) -> bool:
+    """Whether a column says where, or of whom, an image was taken: guidelines ask for these before all others."""
+    return any(word in _FIRST for word in re.split(r"[^a-z]+", name.lower()))
 
 
 def _is_telling(cells: Sequence[str], test: Predicted) -> bool:

@@ -20,7 +20,10 @@ from scanlens.files import write_json
 from scanlens.report.case_sheet import identity
 from scanlens.report.checklist import checklists
 from scanlens.report.folder import RunFolder, finite, mapping, optional_versioned
+from scanlens.report.frontier import explanation_scores
 from scanlens.report.html import NOTICE
+from scanlens.report.readers import read_readers
+from scanlens.report.sentences import primary_level
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).parent / "case_sheet" / "schemas" / "cohort.schema.json"
@@ -150,6 +153,28 @@ def _robustness(run: RunFolder) -> Content | None:
     return run.robustness
 
 
+def _frontier(run: RunFolder) -> Content | None:
+    """The own point; those of other runs stand in comparison.json."""
+    card = optional_versioned(
+        run.path / "explanations" / "score_card.json", 1, remedy="Explain the run again with this version."
+    )
+    found = explanation_scores(card)
+    auroc = mapping(mapping(primary_level(run.split("test"))[1].get("metrics")).get("auroc"))
+    if found is None or not auroc:
+        return None
+    return {
+        "auroc": auroc,
+        "explanations": found,
+        "beside_other_runs": "runs and explanations of comparison.json (scanlens compare)",
+    }
+
+
+def _readers(run: RunFolder) -> Content | None:
+    content = read_readers(run)
+    judged = mapping(content.get("judged"))
+    return {**judged, "num_refused": content.get("num_refused")} if judged else None
+
+
 def _nothing(_: RunFolder) -> Content | None:
     return None
 
@@ -167,13 +192,24 @@ _PARTS: tuple[tuple[str, str, str, Callable[[RunFolder], Content | None]], ...] 
     ("robustness", "Robustness", "scanlens robustness, or robustness.enabled=true", _robustness),
     ("localization", "Do maps point at marked lesions", "test images with a marked lesion", _maps_worth),
     ("score_card", "Score card of heat maps", "scanlens explain parts=score_card", _explained("score_card")),
+    (
+        "frontier",
+        "Performance against explanation",
+        "scanlens explain parts=score_card, then scanlens compare with other runs",
+        _frontier,
+    ),
     ("verdicts", "What a verdict on a map is worth", "scanlens explain parts=verdicts", _explained("verdicts")),
     ("limits", "Limits of detection and localization", "scanlens explain parts=limits", _explained("limits")),
     ("shortcuts", "Audit of shortcuts", "scanlens explain parts=shortcuts", _explained("shortcuts")),
     ("conformal", "Sets of likely classes", "a validation split", _evaluated("conformal")),
     ("referral", "Referral to a person", "a validation split", _evaluated("referral")),
     ("external", "Other hospitals, scanners or stains", "scanlens evaluate run=... data.root=...", _nothing),
-    ("readers", "Whether maps help a reader", "readers", _nothing),
+    (
+        "readers",
+        "Whether maps help a reader",
+        "readers: files of the box on the sheets, in the folder readers of the run",
+        _readers,
+    ),
     ("checklists", "Reporting checklists", "", _checklists),
 )
 

@@ -23,6 +23,7 @@ from scanlens.report.comparison import (
 )
 from scanlens.report.folder import mapping, sequence
 from scanlens.report.forest import ForestRow, forest_plot
+from scanlens.report.frontier import frontier
 from scanlens.report.html import rendered
 from scanlens.report.latex import latex_table
 from scanlens.report.words import point
@@ -63,6 +64,7 @@ def render(content: Content) -> str:
         judged=judged_on(content),
         warnings=[str(one) for one in sequence(content["warnings"])],
         levels=[_level(content, level) for level in levels(content)],
+        frontier=frontier([mapping(one) for one in sequence(content["runs"])], str(content["level"])),
         notes=notes(content),
     )
 

@@ -134,8 +134,8 @@ def _finds(rates: Mapping[str, Any], thousand: Mapping[str, Any], positive: str,
     missed, alarms = whole(point(thousand.get("missed"))), whole(point(thousand.get("false_alarms")))
     among = f"{whole(thousand.get('total'))} {unit}s of {'whom' if unit == 'patient' else 'which'}"
     return (
-        f"{text}; of {among} {whole(thousand.get('ill'))} are '{positive}', {missed} would be missed and {alarms} alarmed "
-        "for nothing."
+        f"{text}; of {among} {whole(thousand.get('ill'))} are '{positive}', {missed} would be missed and {alarms} would "
+        "be false alarms."
     )
 
 

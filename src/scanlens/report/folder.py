@@ -49,6 +49,7 @@ class RunFolder:
         robustness: contents of robustness.json, or None.
         mistakes: contents of missed/cases.json, or None.
         split_rows: rows of split.csv.
+        meta_rows: rows of meta.csv.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class RunFolder:
     robustness: dict[str, Any] | None = None
     mistakes: dict[str, Any] | None = None
     split_rows: list[Row] = field(default_factory=list)
+    meta_rows: list[Row] = field(default_factory=list)
 
     @property
     def is_classification(self) -> bool:
@@ -115,6 +117,7 @@ def read_run(run_dir: Path) -> RunFolder:
         robustness=_robustness(run_dir),
         mistakes=_required_json(mistakes) if mistakes.is_file() else None,
         split_rows=_csv(run_dir / "split.csv"),
+        meta_rows=_csv(run_dir / "meta.csv"),
     )
 
 

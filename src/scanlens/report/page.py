@@ -6,6 +6,8 @@ The page asks for nothing (see `html`). The same run folder gives the same bytes
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,12 @@ from scanlens.report.external_page import render_external
 from scanlens.report.flow import data_flow, flow_chart
 from scanlens.report.folder import RunFolder, finite, mapping, read_run, sequence, understood
 from scanlens.report.html import rendered
+from scanlens.report.intended_use import intended_use, tested_on
 from scanlens.report.latex import write_results
 from scanlens.report.manifest import write_manifest
 from scanlens.report.methods_text import methods_paragraphs, write_methods
 from scanlens.report.pdf import write_pdfs
+from scanlens.report.readers import read_readers, readers_section
 from scanlens.report.robustness import robustness_section
 from scanlens.report.stamps import stamps_in_words
 from scanlens.report.tiles import tiles
@@ -39,6 +43,7 @@ from scanlens.report.words import NOT_ASSESSED, counted, point, whole, without_p
 log = logging.getLogger(__name__)
 
 DEFAULT_CASES = 12
+MOST_LETTERS = 600
 _PAPER_FILES = (
     ("results.csv", "../results.csv"),
     ("results.tex", "../results.tex"),
@@ -57,12 +62,25 @@ class ReportWriter:
         enabled: whether a page is written at all.
         max_cases: how many explained cases the page shows, misses first; all others have their sheet and a row in the table.
         pdf: also write the page and the sheet of every case as PDF (extra `pdf`).
+        intended_use: what the network is for, in the words of those who answer for it; None for a sentence made of numbers of the run.
+        reveal_after_commit: whether sheets hide output and maps until the reader has answered.
     """
 
-    def __init__(self, *, enabled: bool = True, max_cases: int = DEFAULT_CASES, pdf: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        max_cases: int = DEFAULT_CASES,
+        pdf: bool = False,
+        intended_use: str | None = None,
+        reveal_after_commit: bool = False,
+    ) -> None:
         if max_cases < 0:
             raise ValueError(f"report.max_cases must be 0 or more, got {max_cases}")
+        if intended_use is not None and len(intended_use) > MOST_LETTERS:
+            raise ValueError(f"report.intended_use has {len(intended_use)} letters, expected at most {MOST_LETTERS}")
         self.enabled, self.max_cases, self.pdf = enabled, max_cases, pdf
+        self.intended_use, self.reveal_after_commit = intended_use, reveal_after_commit
 
     def write(self, run_dir: Path) -> Path | None:
         """Write the page of this run, and what belongs to it, and return where it lies; None if no page is wanted."""
@@ -78,18 +96,21 @@ class ReportWriter:
         return path
 
 
-def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | None = None) -> Path:
+def write_report(
+    run_dir: Path, *, max_cases: int | None = None, pdf: bool | None = None, settings: Mapping[str, Any] | None = None
+) -> Path:
     """Write tables, checklists, methods text, sheets of cases, the page of the audit and, last, the page of a run; where that lies.
 
     Args:
         run_dir: the run folder.
         max_cases: how many explained cases are shown; None for what the configuration of the run says.
         pdf: also write PDF; None for what the configuration of the run says.
+        settings: `intended_use` and `reveal_after_commit` in place of what the configuration of the run says.
 
     Raises:
         RunError: if the folder, or a file that the page needs, is missing or damaged, or PDF is wanted and cannot be made.
     """
-    run = read_run(Path(run_dir))
+    run = _with_settings(read_run(Path(run_dir)), settings)
     _refuse_link(run.path / "report")
     make_private_folder(run.path / "report")
     write_results(run.path)
@@ -98,7 +119,7 @@ def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | Non
     build_audit_page(run.path)
     write_cases(run)
     write_cohort(run)
-    path = build_report(run.path, max_cases=max_cases)
+    path = build_report(run.path, max_cases=max_cases, settings=settings)
     if bool(mapping(run.config.get("report")).get("pdf")) if pdf is None else pdf:
         write_pdfs(path.parent)
     else:
@@ -107,13 +128,20 @@ def write_report(run_dir: Path, *, max_cases: int | None = None, pdf: bool | Non
     return path
 
 
-def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | None = None) -> Path:
+def build_report(
+    run_dir: Path,
+    *,
+    out: Path | None = None,
+    max_cases: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
     """Write the page of a run; all of it, or what was there before.
 
     Args:
         run_dir: the run folder.
         out: the file to write; `report/index.html` of the run folder if None.
         max_cases: how many explained cases are shown; None for what the configuration of the run says.
+        settings: see `write_report`.
 
     Returns:
         The file written.
@@ -121,13 +149,19 @@ def build_report(run_dir: Path, *, out: Path | None = None, max_cases: int | Non
     Raises:
         RunError: if the folder, or a file that the page needs, is missing or damaged.
     """
-    text = render(read_run(Path(run_dir)), max_cases=max_cases)
+    text = render(_with_settings(read_run(Path(run_dir)), settings), max_cases=max_cases)
     path = Path(run_dir) / "report" / "index.html" if out is None else Path(out)
     if out is None:
         _refuse_link(path.parent)
         make_private_folder(path.parent)
     write_text(path, text)
     return path
+
+
+def _with_settings(run: RunFolder, settings: Mapping[str, Any] | None) -> RunFolder:
+    """The run with other settings of its report."""
+    own = mapping(run.config.get("report"))
+    return replace(run, config={**run.config, "report": {**own, **settings}}) if settings else run
 
 
 def _refuse_link(folder: Path) -> None:
@@ -147,6 +181,7 @@ def render(run: RunFolder, *, max_cases: int | None = None) -> str:
         "measured": measured_table(run),
         "robustness_part": robustness_section(run),
         "uncertainty_part": uncertainty_section(run),
+        "readers_part": readers_section(run),
         "explanation_parts": explained,
     }
     return rendered(
@@ -182,6 +217,7 @@ def _head(run: RunFolder, explained: list[dict[str, Any]]) -> dict[str, Any]:
         ("cases", "Explained cases"),
         ("localization", "Localization"),
         *((one["name"], one["title"]) for one in explained),
+        *([("readers", "Readers")] if read_readers(run) else []),
         ("network", "Filters"),
         ("reporting", "For a paper"),
         ("provenance", "Provenance"),
@@ -192,6 +228,7 @@ def _head(run: RunFolder, explained: list[dict[str, Any]]) -> dict[str, Any]:
         "contents": contents,
         "tiles": tiles(run),
         "findings": sentences.findings(run),
+        "use": [intended_use(run), tested_on(run)],
         "cautions": sentences.cautions(run),
         "is_classification": run.is_classification,
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scanlens.report.folder import RunFolder, finite, mapping, method_title, sequence
+from scanlens.report.populations import population_sentences
 from scanlens.report.words import (
     counted,
     interval,
@@ -232,6 +233,7 @@ def _reconstruction_findings(run: RunFolder) -> list[str]:
 
 def _about_data(run: RunFolder, spoken: str) -> Iterable[str]:
     facts = run.facts
+    yield from population_sentences(run)
     if facts.get("is_phantom") and "phantom" not in spoken:
         yield "The pictures are computer-made phantoms, not scans of people: the numbers show that the program works and nothing else."
     if facts.get("patients_known") is False and "patient" not in spoken:

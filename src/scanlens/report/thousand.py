@@ -1,4 +1,4 @@
-"""What the calls do to 1,000 patients, drawn one by one: found, missed, alarmed for nothing, rightly left alone.
+"""What the calls do to 1,000 patients, drawn one by one: found, missed, false alarms, rightly left alone.
 
 The four differ in shape first and in color second: disc, cross, hollow triangle, small dot.
 """
@@ -59,7 +59,7 @@ def _labels(thousand: Mapping[str, Any], *, positive: str, unit: str) -> dict[st
     meaning = {
         "missed": f"missed: '{positive}' and not called so",
         "found": f"found: '{positive}' and called so",
-        "false_alarms": f"alarmed for nothing: called '{positive}' and not so",
+        "false_alarms": f"false alarms: called '{positive}' and not so",
         "reassured": "rightly left alone",
     }
     return {

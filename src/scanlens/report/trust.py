@@ -12,12 +12,13 @@ from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.forest import ForestRow, forest_plot
 from scanlens.report.mistakes import mistakes
 from scanlens.report.naive import naive_note
+from scanlens.report.populations import missing_groups
 from scanlens.report.referral_charts import conformal_chart, risk_coverage_chart, set_size_chart
 from scanlens.report.reliability_chart import reliability_diagram
 from scanlens.report.tables import cell
 from scanlens.report.thousand import thousand_picture
 from scanlens.report.trust_sentences import calibration_sentences, conformal_sentences, referral_sentences
-from scanlens.report.words import number, percent, point, whole
+from scanlens.report.words import joined, number, percent, point, whole
 
 _GROUP_METRICS = (("auroc", "AUROC"), ("balanced_accuracy", "Balanced accuracy"), ("accuracy", "Accuracy"))
 _CALIBRATION_ROWS = (
@@ -43,6 +44,7 @@ def trust_sections(run: RunFolder) -> dict[str, Any]:
         "conformal_part": _conformal(mapping(run.evaluation.get("conformal"))),
         "referral_part": _referral(mapping(run.evaluation.get("referral"))),
         "subgroup_part": _subgroups(mapping(run.evaluation.get("subgroups"))),
+        "groups_missing": joined(missing_groups(list(mapping(run.evaluation.get("subgroups"))))),
         "naive_note": naive_note(effect) if (effect := mapping(run.evaluation.get("design_effect"))) else "",
     }
 

@@ -21,7 +21,8 @@ LEVELS: tuple[Level, ...] = ("WITHHELD", "NOT SUPPORTED", "WEAK", "SUPPORTED")
 MEANINGS: dict[Level, str] = {
     "SUPPORTED": "the network's answer depends on the highlighted region more than on comparable regions elsewhere. Whether "
     "the answer is right, or the region is diseased, this does not say.",
-    "WEAK": "the answer may depend on the highlighted region, and there is a reason not to rely on it.",
+    "WEAK": "the answer may depend on the highlighted region, but this may be chance, or there is a reason not to rely on it; do not "
+    "take the map for the reason of the answer.",
     "NOT SUPPORTED": "no sign was found that the answer depends on the highlighted region more than on comparable regions "
     "elsewhere. The map must not be taken for the reason of the answer.",
     "WITHHELD": "the map is not shown, because it could mislead.",
@@ -88,8 +89,9 @@ def verdict_of(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity | 
     also = tuple(_also(measured, plan, sanity))
     if region["p_value"] > plan.weak_alpha or region["drop"] <= 0:
         return Verdict("NOT SUPPORTED", (decided,), also=also)
-    against = tuple(_against(measured, plan, sanity))
-    is_supported = region["p_value"] <= plan.alpha and not against
+    by_chance = (_chance_in_words(region["p_value"]),) if region["p_value"] > plan.alpha else ()
+    against = (*by_chance, *_against(measured, plan, sanity))
+    is_supported = not against
     rest = tuple(one for one in also if one not in against)
     return Verdict("SUPPORTED" if is_supported else "WEAK", (decided,), against, rest)
 
@@ -136,6 +138,11 @@ def _region_in_words(region: Mapping[str, Any]) -> str:
         f"Without the highlighted region the log-odds of the explained class fall by {drop:.2f} (from {margin:.2f}{part}), "
         f"{compared} (p = {_p(region['p_value'])})."
     )
+
+
+def _chance_in_words(p_value: float) -> str:
+    """Said where the highlighted region matters no more than one at random often does."""
+    return f"This may be chance: where an answer rests on no region, about {round(100 * p_value)} of 100 maps would come out like this one or better."
 
 
 def _against(measured: Mapping[str, Any], plan: VerdictPlan, sanity: Sanity) -> Iterator[str]:

@@ -133,9 +133,23 @@ def uncertainty_sentences(record: Record) -> list[str]:
         )
     elif found["refer"]:
         said.append("By the rule chosen on validation a person should decide this case, not the network alone.")
-    if found["entropy_nats"] is None:
-        said.append(f"Spread over an ensemble or dropout: {NOT_ASSESSED}.")
-    return said
+    return [*said, _spread(record)]
+
+
+def _spread(record: Record) -> str:
+    """How far the members of an ensemble, or passes with dropout, lie apart for this image."""
+    found = record["uncertainty"]
+    mutual, entropy = finite(found["mutual_information_nats"]), finite(found["entropy_nats"])
+    if mutual is None or entropy is None:
+        return f"Spread over an ensemble, dropout or seeds: {NOT_ASSESSED}."
+    members = mapping(found["members"])
+    who = {"ensemble": "networks", "mc_dropout": "passes with dropout"}.get(str(members.get("method")), "members")
+    num = finite(members.get("num"))
+    said = f"Over {whole(num) if num else 'several'} {who} the answers to this image differ by {number(mutual, 3)} nats (mutual information)"
+    total = f"of {number(entropy, 3)} nats of uncertainty in all"
+    rank = finite(members.get("percentile"))
+    more = "" if rank is None else f"; more than in {percent(rank / 100)} of the test images"
+    return f"{said}, {total}{more}. 0 is no difference."
 
 
 def _set_sentences(record: Record) -> list[str]:
@@ -177,7 +191,68 @@ def miss_sentences(record: Record) -> list[str]:
             f"'{positive}': {percents(_rest(test['npv']))}; fewer where '{positive}' is rarer than there."
         )
     share = percents(_rest(test.get("sensitivity")))
-    return [*said, f"Of {positives(point)} {whole(missed)} {was(missed)} called negative: {share}."]
+    said.append(f"Of {positives(point)} {whole(missed)} {was(missed)} called negative: {share}.")
+    return [*said, _missed_sizes(record), f"How many of this image's quality were missed: {NOT_ASSESSED}."]
+
+
+def _missed_sizes(record: Record) -> str:
+    """Median size of the lesions of missed and of found cases."""
+    point = record["operating_point"]
+    known = mapping(point.get("missed_lesions"))
+    missed, found = mapping(known.get("missed")), mapping(known.get("found"))
+    sizes = {"missed": missed, "found": found}
+    if known.get("reason") or not any(finite(one.get("median_share")) for one in sizes.values()):
+        return f"Size of missed lesions: {NOT_ASSESSED}{because(known.get('reason'))}."
+    told = [f"{_size(record, one)} where {name} ({_marked(one, point['unit'])})" for name, one in sizes.items()]
+    if not missed.get("num"):
+        told = [told[1], "none was missed"]
+    return f"Median size of the marked lesion: {'; '.join(told)}."
+
+
+def _marked(one: dict[str, Any], unit: str) -> str:
+    num, marked = finite(one.get("num")) or 0, finite(one.get("num_marked")) or 0
+    return counted(num, unit) if num == marked else f"marked in {whole(marked)} of {counted(num, unit)}"
+
+
+def _size(record: Record, one: dict[str, Any]) -> str:
+    """ "1.2 % of the image (49 px, about 310 mm² at the pixels of this image)"."""
+    share, sides, spacing = (
+        finite(one.get("median_share")),
+        record["image"]["network_size_px"],
+        record["image"]["mm_per_px"],
+    )
+    if share is None:
+        return NOT_ASSESSED
+    shown = percent(share, 1)
+    if not sides:
+        return shown
+    area_px = share * sides[0] * sides[1]
+    area = "" if not spacing else f", {whole(area_px * spacing[0] * spacing[1])} mm² at the pixels of this image"
+    return f"{shown} of the image ({whole(area_px)} px{area})"
+
+
+def prevalence_sentences(record: Record) -> list[str]:
+    """What a call is worth where fewer, or more, are ill: predictive values at three prevalences."""
+    point = record["operating_point"]
+    rows = [mapping(one) for one in sequence(point.get("at_prevalences"))]
+    if not rows:
+        return [f"Predictive values at other prevalences: {NOT_ASSESSED}."]
+    said = [_at(one, point) for one in rows]
+    stated = any(one.get("source") == "stated" for one in rows)
+    whence = (
+        "half and twice the odds of the stated prevalence are asked about too"
+        if stated
+        else "a third and a tenth of the odds of the test split, where the ill are more frequent than in most practice"
+    )
+    return [
+        f"Share of positive calls that are '{point['positive']}' (PPV), and of negative ones that are not (NPV): {'; '.join(said)}; {whence}."
+    ]
+
+
+def _at(one: dict[str, Any], point: dict[str, Any]) -> str:
+    ppv, npv = (percents(mapping(one.get(name))) for name in ("ppv", "npv"))
+    whose = {"stated": " (stated)", "test split": " (test split)"}.get(str(one.get("source")), "")
+    return f"where {percent(one.get('prevalence'), 1)} are{whose}, PPV {ppv}, NPV {npv}"
 
 
 def threshold_sentence(record: Record) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scanlens.report.case_sheet.phrases import Record, because, of_others, positives, unit_of
 from scanlens.report.folder import finite
+from scanlens.report.populations import missing_groups
 from scanlens.report.words import NOT_ASSESSED, counted, joined, whole, without_paths
 
 FEW_PATIENTS, FEW_IMAGES = 30, 30
@@ -70,11 +71,20 @@ def known_limits(record: Record) -> list[str]:
         said.append(f"Whether the network answers by what is no disease: {NOT_ASSESSED}.")
     said += [without_paths(warning) for warning in about["warnings"]]
     if not about["is_external"]:
-        source = "" if not about["source"] else f" ({str(about['source']).rstrip('.')})"
         said.append(
-            f"Other hospitals, scanners, sequences, stains and populations than those of the data it was made with{source}: {NOT_ASSESSED}."
+            f"Other hospitals, scanners, sequences, stains and populations than those of the data it was made with: {NOT_ASSESSED}."
         )
-    if not about["subgroups"]:
-        said.append(f"Results by sex, age or other groups: {NOT_ASSESSED}.")
-    said.append(f"Whether this sheet helps a reader: {NOT_ASSESSED}, no readers took part.")
+    if missing := missing_groups(about["subgroups"]):
+        said.append(f"Results by {joined(missing)}: {NOT_ASSESSED}.")
+    said.append(_readers(record))
     return said
+
+
+def _readers(record: Record) -> str:
+    found = record["readers"]
+    if found is None:
+        return f"Whether this sheet helps a reader: {NOT_ASSESSED}, no readers took part."
+    return (
+        f"Whether such sheets help a reader: see the report of the run, which has {counted(found['num_readings'], 'reading')} of "
+        f"{counted(found['num_cases'], 'case')}."
+    )

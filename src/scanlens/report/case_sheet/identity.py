@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import scanlens
+from scanlens.report import intended_use as use
 from scanlens.report.case_sheet.sources import Sources
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
+from scanlens.report.people import people
 from scanlens.report.words import without_paths
 
 SHOWN_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "monai", "grad-cam")
@@ -75,6 +77,9 @@ def tested_on(run: RunFolder) -> dict[str, Any]:
         "is_external": bool(run.evaluation.get("external")),
         "subgroups": sorted(mapping(run.evaluation.get("subgroups"))),
         "warnings": [without_paths(one) for one in sequence(facts.get("warnings"))],
+        "intended_use": use.intended_use(run),
+        "told": use.tested_on(run),
+        **people(run),
     }
 
 

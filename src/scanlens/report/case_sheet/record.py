@@ -19,6 +19,7 @@ from scanlens.report.case_sheet.sources import Sources, read_sources
 from scanlens.report.cases import ordered_cases
 from scanlens.report.folder import RunFolder, finite, mapping, sequence
 from scanlens.report.html import NOTICE
+from scanlens.report.readers import read_readers
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).parent / "schemas" / "case.schema.json"
@@ -38,10 +39,9 @@ def case_records(run: RunFolder, *, max_cases: int | None = None) -> list[Record
     sources = read_sources(run)
     network, population = identity.model(run), identity.tested_on(run)
     point = result.operating_point(sources)
-    records = [
-        _record(sources, mapping(one)) | {"model": network, "tested_on": population, "operating_point": point}
-        for one in ordered_cases(run)[:max_cases]
-    ]
+    of_all: Record = {"model": network, "tested_on": population, "operating_point": point, "readers": _readers(run)}
+    of_all["reveals_after_commit"] = mapping(run.config.get("report")).get("reveal_after_commit") is True
+    records = [_record(sources, mapping(one)) | of_all for one in ordered_cases(run)[:max_cases]]
     for record in records:
         check(record)
     return records
@@ -152,6 +152,12 @@ def _shortcuts(sources: Sources) -> dict[str, Any]:
         return {"convicted": [], "reason": "shortcuts were not looked for (scanlens explain parts=shortcuts)"}
     listed = [mapping(one) for key in ("regions", "looks") for one in sequence(sources.shortcuts.get(key))]
     return {"convicted": [str(one.get("name")) for one in listed if one.get("verdict") == "convicted"], "reason": None}
+
+
+def _readers(run: RunFolder) -> dict[str, Any] | None:
+    """How many readings of how many cases there are; None for none."""
+    judged = mapping(read_readers(run).get("judged"))
+    return {name: finite(judged.get(name)) for name in ("num_readings", "num_cases")} if judged else None
 
 
 @cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from scanlens.report.case_sheet.missed_lesions import missed_lesions
 from scanlens.report.case_sheet.sources import Sources
-from scanlens.report.folder import finite, mapping, sequence
+from scanlens.report.folder import RunFolder, finite, mapping, sequence
 
 _EPS = 1e-6
 
@@ -87,6 +88,8 @@ def operating_point(sources: Sources) -> dict[str, Any]:
         "num_negative": _sum(test, "true_negatives", "false_positives"),
         "num_false_alarms": finite(test.get("false_positives")),
         "per_thousand": mapping(decisions.get("per_thousand")) or None,
+        "at_prevalences": sequence(decisions.get("at_prevalences")) or None,
+        "missed_lesions": missed_lesions(sources.run),
         "reason": None,
     }
 
@@ -109,7 +112,21 @@ def uncertainty(sources: Sources, case: str, predicted: object) -> dict[str, Any
         "referral_reason": referral.get("reason"),
         "entropy_nats": finite(row.get("entropy")),
         "mutual_information_nats": finite(row.get("mutual_information")),
+        "members": _members(sources.run, finite(row.get("mutual_information"))),
         "reason": conformal.get("reason"),
+    }
+
+
+def _members(run: RunFolder, mutual: float | None) -> dict[str, Any] | None:
+    """Who was asked several times, and the percentile of this image's disagreement among test images."""
+    part = mapping(run.evaluation.get("uncertainty"))
+    if not part or mutual is None:
+        return None
+    known = [one for one in (finite(row.get("mutual_information")) for row in run.predictions) if one is not None]
+    return {
+        "method": part.get("method"),
+        "num": finite(part.get("members")),
+        "percentile": 100 * sum(one < mutual for one in known) / len(known),
     }
 
 

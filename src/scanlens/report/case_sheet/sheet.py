@@ -1,7 +1,7 @@
 """The sheet of one case as a page: made from its record and the arrays that it names, and nothing else.
 
-It holds its pictures and asks for nothing. Scripts only add a slider that fades the filled map in and keys that turn the pages; without
-them, and on paper, it is complete. Equal records give equal bytes.
+It holds its pictures and asks for nothing. Scripts only add a slider that fades the filled map in, keys that turn the pages, and a
+form that offers what a reader answers as a download; without them, and on paper, it is complete. Equal records give equal bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UNKNOWN = "unknown"
 TALL = 1.3  # height over width from which pictures get less of the width, so that a sheet keeps to two pages
 _SAME = 0.95  # correlation from which two maps show one thing
 _CHOSEN = {"worst miss": "most probable wrong answer", "best hit": "most probable right answer"}
-STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js",)
+STYLES, SCRIPTS = ("style.css", "case.css"), ("case.js", "reader.js")
 
 
 def case_page(record: Record, run: RunFolder, *, previous: str | None = None, following: str | None = None) -> str:
@@ -79,7 +79,11 @@ def case_page(record: Record, run: RunFolder, *, previous: str | None = None, fo
 
 def _threshold(record: Record, run: RunFolder) -> list[str]:
     told = decision_sentences(mapping(run.evaluation.get("decisions")))[:3]
-    return [one for one in (answer_words.threshold_sentence(record), *told) if one]
+    return [
+        one
+        for one in (answer_words.threshold_sentence(record), *told, *answer_words.prevalence_sentences(record))
+        if one
+    ]
 
 
 def _seen_ground(folder: Path, record: Record) -> Ground | None:

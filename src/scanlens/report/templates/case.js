@@ -14,7 +14,7 @@
   }
   document.addEventListener("keydown", (event) => {
     const modified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
-    if (event.target === fade || modified || event.repeat || event.target.closest("[tabindex]") || !(event.key in turn)) return;
+    if (event.target === fade || modified || event.repeat || event.target.closest("[tabindex], #reader-form") || !(event.key in turn)) return;
     const link = document.getElementById(turn[event.key]);
     if (link) link.click();
   });
