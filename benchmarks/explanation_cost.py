@@ -300,6 +300,7 @@ def _maps(mean: dict[Key, dict[str, dict[str, Any]]]) -> list[str]:
         for name in by[versions[0]]["stages"]:
             cells = [f"{by[version]['stages'][name] / by[version]['cases']:.2f}" for version in versions]
             lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines += [f"\nThis run was {by[version]['note']}." for version in versions if by[version].get("note")]
     return lines
 
 
