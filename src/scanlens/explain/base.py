@@ -42,6 +42,7 @@ class Explanation:
         completeness_gap_B: sum of the map minus what it should sum to, in units of the score; None if the method
             makes no such promise.
         against_B: the one class that each explained class was set against, int64; None for all others together.
+        logits_BK: what the network said of the images as they are, float32; None where the method did not keep it.
     """
 
     cells_Bhw: Tensor
@@ -58,6 +59,7 @@ class Explanation:
     geometry: Geometry
     completeness_gap_B: Tensor | None = None
     against_B: Tensor | None = None
+    logits_BK: Tensor | None = None
 
     @property
     def note(self) -> str:
@@ -78,6 +80,7 @@ class Finding:
     asked: Asked | None
     score_B: Tensor
     completeness_gap_B: Tensor | None = None
+    logits_BK: Tensor | None = None
 
 
 class Explainer(ABC):
@@ -182,6 +185,7 @@ class Explainer(ABC):
             geometry=geometry,
             completeness_gap_B=None if gap_B is None else gap_B.detach().float().cpu(),
             against_B=against_B,
+            logits_BK=None if found.logits_BK is None else found.logits_BK.detach().float().cpu(),
         )
 
 

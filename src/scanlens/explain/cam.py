@@ -15,6 +15,8 @@ Legend: B images, C channels and h, w cells of the layer, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,11 +25,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanlens.errors import ExplainError
-from scanlens.explain.base import Explainer, Finding
-from scanlens.explain.geometry import geometry_of, traced
+from scanlens.explain.base import Explainer, Explanation, Finding
+from scanlens.explain.geometry import Geometry, geometry_of, traced
 from scanlens.explain.layer_choice import check_layer, layer_for
 from scanlens.explain.layers import check_is_map, gradient_at, reading
-from scanlens.explain.target import Question
+from scanlens.explain.scope import untouched
+from scanlens.explain.target import Asked, Classes, Question
 
 Formula = Literal[
     "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "XGradCAM", "EigenCAM", "AblationCAM", "ScoreCAM"
@@ -83,6 +86,30 @@ def _array(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.detach().cpu().numpy()
 
 
+@dataclass(frozen=True, eq=False)
+class PassAndBack:
+    """What one pass through the network, and back to a layer, gives: all that every formula is made from.
+
+    Args:
+        activation_BChw, gradient_BChw: of the layer; the gradient of the explained number.
+        geometry: of its cells.
+        layer: its dotted name.
+        asked: what was explained.
+        score_B: the explained number.
+        logits_BK: what the network said.
+        image_hw: rows and columns of the images.
+    """
+
+    activation_BChw: Tensor
+    gradient_BChw: Tensor
+    geometry: Geometry
+    layer: str
+    asked: Asked
+    score_B: Tensor
+    logits_BK: Tensor
+    image_hw: tuple[int, int]
+
+
 class ClassActivationMap(Explainer):
     """A map at one layer, from its activation and the gradient of the explained log-odds.
 
@@ -100,7 +127,12 @@ class ClassActivationMap(Explainer):
         super().check(model)
         check_layer(model, self.layer)
 
-    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
+    def made_from(self, seen: PassAndBack) -> Explanation:
+        """The explanation by this formula, without another pass."""
+        return self._finished(self._of(seen), seen.image_hw)
+
+    def pass_and_back(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> PassAndBack:
+        """Ask the network once, inside `scope.untouched`."""
         layer = layer_for(model, self.layer, x_BCHW)
         with traced(model, layer) as trace, reading(layer) as read:
             logits_BK = model(x_BCHW)
@@ -108,14 +140,54 @@ class ClassActivationMap(Explainer):
         check_is_map(activation_BChw, layer, trace.last_map_before_target())
         asked = question.asked_of(logits_BK)
         score_B = asked.score(logits_BK)
-        gradient_BChw = gradient_at(score_B, activation_BChw, layer)
-        return Finding(
-            cells_Bhw=weighted_cells(self.formula, activation_BChw, gradient_BChw),
-            geometry=geometry_of(trace, (x_BCHW.shape[2], x_BCHW.shape[3])),
+        image_hw = (x_BCHW.shape[2], x_BCHW.shape[3])
+        return PassAndBack(
+            activation_BChw=activation_BChw,
+            gradient_BChw=gradient_at(score_B, activation_BChw, layer),
+            geometry=geometry_of(trace, image_hw),
             layer=layer.name,
             asked=asked,
             score_B=score_B,
+            logits_BK=logits_BK,
+            image_hw=image_hw,
         )
+
+    def _find(self, model: nn.Module, x_BCHW: Tensor, question: Question) -> Finding:
+        return self._of(self.pass_and_back(model, x_BCHW, question))
+
+    def _of(self, seen: PassAndBack) -> Finding:
+        return Finding(
+            cells_Bhw=weighted_cells(self.formula, seen.activation_BChw, seen.gradient_BChw),
+            geometry=seen.geometry,
+            layer=seen.layer,
+            asked=seen.asked,
+            score_B=seen.score_B,
+            logits_BK=seen.logits_BK,
+        )
+
+
+def explained_together(
+    explainers: Sequence[Explainer], model: nn.Module, x_BCHW: Tensor, target_B: Classes = None
+) -> list[Explanation]:
+    """What every method says of the same images; class activation maps at the same layer share one pass and back.
+
+    Args:
+        explainers: any methods.
+        model, x_BCHW, target_B: see `Explainer.explain`.
+    """
+    model = getattr(model, "_orig_mod", model)
+    seen: dict[str | None, PassAndBack] = {}
+    found = []
+    for one in explainers:
+        if not isinstance(one, ClassActivationMap):
+            found.append(one.explain(model, x_BCHW, target_B))
+            continue
+        one.check(model)
+        if one.layer not in seen:
+            with untouched(model, x_BCHW) as clean_BCHW:
+                seen[one.layer] = one.pass_and_back(model, clean_BCHW, Question(target_B))
+        found.append(one.made_from(seen[one.layer]))
+    return found
 
 
 class GradCam(ClassActivationMap):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from scanlens.explain.asking import images_per_pass
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.geometry import PIXELS
 from scanlens.explain.replacement import Replacement, check_replacement, replacement
@@ -32,7 +33,7 @@ class IntegratedGradients(Explainer):
         tolerance: allowed gap, as a share of the change of the log-odds.
         baseline: where the path starts: "zero" (no signal in MRI), "mean" (each image's own mean color) or "blur" (the
             image without detail). Pixels equal to the baseline get no share.
-        batch_size: points per pass.
+        batch_size: points per pass; on a processor fewer of large images, see `asking.images_per_pass`.
     """
 
     name = "integrated_gradients"
@@ -104,6 +105,6 @@ class IntegratedGradients(Explainer):
             baselines=base_1CHW + aside_1CHW,
             n_steps=num,
             method="riemann_middle" if num > 1 else "gausslegendre",  # captum refuses a midpoint sum of one point
-            internal_batch_size=self.batch_size,
+            internal_batch_size=images_per_pass(x_1CHW, self.batch_size),
         )
         return share_1CHW[0].detach().cpu().double()  # on the CPU: not every device knows float64

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from scanlens.explain.asking import images_per_pass
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.geometry import Geometry
 from scanlens.explain.progress import Progress
@@ -31,7 +32,7 @@ class Occlusion(Explainer):
         patch: side of the patch in pixels; None for an eighth of the shorter side of the image.
         stride: distance between patches in pixels, at most `patch`; None for half a patch.
         fill: what the patch is replaced by: "blur" (the same place, heavily blurred), "mean" or "zero".
-        batch_size: covered images per pass.
+        batch_size: covered images per pass; on a processor fewer of large images, see `asking.images_per_pass`.
     """
 
     name = "occlusion"
@@ -76,18 +77,19 @@ class Occlusion(Explainer):
                 progress.add(len(x_NCHW))
                 return asked.of_image(index, len(x_NCHW)).score(model(x_NCHW))
 
-            return self._drops(score_of, (len(under_hH), len(under_wW)), x_BCHW.device)
+            return self._drops(score_of, (len(under_hH), len(under_wW)), x_BCHW)
 
         center = (patch - 1) / 2 - (patch - stride) // 2
         geometry = Geometry((float(stride),) * 2, (center,) * 2, (float(patch),) * 2)
         return Finding(torch.cat([drops_of(i) for i in range(len(x_BCHW))]), geometry, "input", asked, score_B)
 
-    def _drops(self, score_of: Callable[[Tensor], Tensor], grid_hw: tuple[int, int], device: torch.device) -> Tensor:
+    def _drops(self, score_of: Callable[[Tensor], Tensor], grid_hw: tuple[int, int], x_BCHW: Tensor) -> Tensor:
         """captum's drops (1, h, w) of the score when each place of the grid is covered; patches may be cut off."""
         from captum.attr import FeatureAblation  # heavy
 
-        all_open_1hw = torch.ones(1, *grid_hw, device=device)
-        return FeatureAblation(score_of).attribute(all_open_1hw, baselines=0.0, perturbations_per_eval=self.batch_size)
+        all_open_1hw = torch.ones(1, *grid_hw, device=x_BCHW.device)
+        num = images_per_pass(x_BCHW, self.batch_size)
+        return FeatureAblation(score_of).attribute(all_open_1hw, baselines=0.0, perturbations_per_eval=num)
 
     def _sizes(self, image_hw: tuple[int, int]) -> tuple[int, int]:
         patch = self.patch or max(self.stride or 1, round(min(image_hw) / 8), 1)

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from scanlens.errors import ExplainError
+from scanlens.explain.asking import images_per_pass
 from scanlens.explain.base import Explainer, Finding
 from scanlens.explain.cam import Formula, weighted_cells
 from scanlens.explain.geometry import Geometry, geometry_of, place, traced
@@ -105,9 +106,9 @@ class PerturbingCam(Explainer):
     def _cells(self, one: _One) -> Tensor:
         """The map of one image, cells_1hw."""
 
-    def _chunks(self, num_channels: int) -> Iterator[range]:
-        for first in range(0, num_channels, self.batch_size):
-            yield range(first, min(first + self.batch_size, num_channels))
+    def _chunks(self, num_channels: int, size: int) -> Iterator[range]:
+        for first in range(0, num_channels, size):
+            yield range(first, min(first + size, num_channels))
 
 
 class AblationCam(PerturbingCam):
@@ -134,7 +135,9 @@ class AblationCam(PerturbingCam):
 
     def _cells(self, one: _One) -> Tensor:
         num_channels = one.activation_1Chw.shape[1]
-        drop_C = torch.cat([one.score - self._without(one, chunk) for chunk in self._chunks(num_channels)])
+        drop_C = torch.cat(
+            [one.score - self._without(one, chunk) for chunk in self._chunks(num_channels, self.batch_size)]
+        )
         norm_1C = one.activation_1Chw.abs().sum(dim=(2, 3))
         weights_1C = torch.where(norm_1C > 0, drop_C[None] / norm_1C.clamp(min=_LEAST), 0.0)
         return weighted_cells(self.formula, one.activation_1Chw, weights_BC=weights_1C)
@@ -187,7 +190,7 @@ class ScoreCam(PerturbingCam):
         nothing = one.asked.of_image(one.index, 1).score(one.model(filled_1CHW.clone()))
         shown_Chw = _between_0_and_1(one.activation_1Chw[0])
         gains = []
-        for chunk in self._chunks(len(shown_Chw)):
+        for chunk in self._chunks(len(shown_Chw), images_per_pass(one.x_1CHW, self.batch_size)):
             mask_NHW, _ = place(shown_Chw[chunk.start : chunk.stop], one.geometry, image_hw)
             mask_N1HW = mask_NHW[:, None].to(one.x_1CHW.device)
             x_NCHW = filled_1CHW + mask_N1HW * (one.x_1CHW - filled_1CHW)

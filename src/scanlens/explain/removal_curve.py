@@ -66,6 +66,7 @@ def removal_curve(
     shares: Sequence[float],
     filling: Filling = "blur_noise",
     keeps_too: bool = True,
+    plain: float | None = None,
     seed: int,
 ) -> RemovalCurve:
     """Deletion, and insertion, of the pixels of one image in a given order.
@@ -78,6 +79,7 @@ def removal_curve(
         shares: of the image, ascending, each in (0, 1).
         filling: what stands in for missing pixels: see `removal.removed`, or "imputed" for `imputation.imputed` (ROAD).
         keeps_too: also ask about the image that is missing everything but those pixels.
+        plain: log-odds of the image as it is, where they are known; None to ask for them.
         seed: of the noise in missing pixels.
 
     Raises:
@@ -93,11 +95,13 @@ def removal_curve(
         if filling == "imputed"
         else removed(x_BCHW, taken_BHW, how=filling, seed=seed)
     )
-    margin_B = margins_of(model, torch.cat([x_CHW[None], without_BCHW]), [target] * (len(taken_BHW) + 1)).numpy()
+    if plain is None:
+        plain = float(margins_of(model, x_CHW[None], [target]))
+    margin_B = margins_of(model, without_BCHW, [target] * len(taken_BHW)).numpy()
     num = len(shares)
     return RemovalCurve(
-        plain=float(margin_B[0]),
+        plain=plain,
         share_S=region_SHW.double().mean(dim=(1, 2)).numpy(),
-        without_S=margin_B[1 : num + 1],
-        only_S=margin_B[num + 1 :] if keeps_too else None,
+        without_S=margin_B[:num],
+        only_S=margin_B[num:] if keeps_too else None,
     )

@@ -22,7 +22,8 @@ def untouched(model: nn.Module, x_BCHW: Tensor) -> Iterator[Tensor]:
     """A private float32 copy of the images, inside a context that leaves the network exactly as it was.
 
     Inside: inference mode is left, gradients are on, automatic mixed precision is off, every submodule is in eval
-    mode, parameters and buffers are float32 tensors that autograd can use. Afterwards, also when something raised:
+    mode, parameters and buffers are float32 tensors that autograd can use. Parameters ask for no gradients: only what is
+    explained does, so that nothing is kept of the layers before it. Afterwards, also when something raised:
     training flags, parameters, their `.grad` and `requires_grad`, and the random state of torch are what they were.
 
     Only one thread at a time may be inside, since modes, hooks and random state belong to the whole process; another
@@ -80,9 +81,12 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _parameters_kept(model: nn.Module) -> Iterator[None]:
-    """The same `.grad` objects and `requires_grad` flags afterwards, whatever a network does in its forward."""
+    """No gradients of parameters; the same `.grad` objects and `requires_grad` flags afterwards, whatever a network does."""
     before = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
     try:
+        for parameter, _, required in before:
+            if required and not parameter.is_inference():
+                parameter.requires_grad_(False)
         yield
     finally:
         for parameter, gradient, required in before:

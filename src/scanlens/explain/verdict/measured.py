@@ -8,15 +8,18 @@ Legend: C channels, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scanlens.explain.asking import logits_of
 from scanlens.explain.base import Explainer
 from scanlens.explain.ground import body
 from scanlens.explain.removal import Removal
+from scanlens.explain.target import margin, resolve_target
 from scanlens.explain.verdict.agreement import Agreement, agreement, second_opinion, smoothed
 from scanlens.explain.verdict.input_quality import InputQuality, Usual, input_quality
 from scanlens.explain.verdict.region_effect import RegionEffect, region_effect
@@ -115,6 +118,11 @@ class Case:
         self.quality = input_quality(image_CHW, self.how.usual)
         self.body_HW = body(np.nan_to_num(image_CHW))
 
+    @cached_property
+    def plain_1K(self) -> Tensor:
+        """What the network says of the image as it is, as logits."""
+        return logits_of(self.model, self.x_CHW[None])
+
     def measured(self, explainer: Explainer, made: MadeMap) -> Measured:
         """Measure one map.
 
@@ -134,16 +142,19 @@ class Case:
             None,
             region_effect(
                 self.model, self.x_CHW, self.target, region_HW, made.covered_HW, self.body_HW,
-                num=how.num_regions, removal=how.removal, seed=derived_seed(how.seed, 1),
+                num=how.num_regions, removal=how.removal, seed=derived_seed(how.seed, 1), margin=self._margin(),
             ),
             self._agreement(explainer, made),
             None if explainer.is_control else self._stability(explainer, made),
         )  # fmt: skip
 
+    def _margin(self) -> float:
+        return float(margin(self.plain_1K, resolve_target(self.plain_1K, [self.target])).double())
+
     def _stability(self, explainer: Explainer, made: MadeMap) -> Stability:
         return stability(
             self.model, explainer, self.x_CHW, self.target, made.map_HW, made.covered_HW,
-            share=self.how.share, seed=derived_seed(self.how.seed, 2),
+            share=self.how.share, seed=derived_seed(self.how.seed, 2), plain_1K=self.plain_1K,
         )  # fmt: skip
 
     def _agreement(self, explainer: Explainer, made: MadeMap) -> Agreement | None:

@@ -90,6 +90,7 @@ def region_effect(
     removal: Removal = "blur_noise",
     seed: int,
     same_ground: bool = True,
+    margin: float | None = None,
 ) -> RegionEffect:
     """Take the region, and `num` of the same shape elsewhere, out of one image, each in turn.
 
@@ -104,6 +105,7 @@ def region_effect(
         removal: see `removal.removed`.
         seed: of the places and of the noise that fills a region.
         same_ground: see `regions.placed_elsewhere`.
+        margin: log-odds of the class in the whole image, where they are known; None to ask for them.
 
     Raises:
         ExplainError: if the region is the whole image, or there is no such class.
@@ -113,7 +115,9 @@ def region_effect(
     )
     regions = torch.from_numpy(np.concatenate([region_HW[None], places.regions_NHW]))
     without = removed(x_CHW.expand(len(regions), -1, -1, -1), regions, how=removal, seed=derived_seed(seed, 1))
-    margin, *margins = margins_of(model, torch.cat([x_CHW[None], without]), [target] * (1 + len(regions))).tolist()
+    if margin is None:
+        margin = float(margins_of(model, x_CHW[None], [target]))
+    margins = margins_of(model, without, [target] * len(regions)).tolist()
     with np.errstate(invalid="ignore"):  # infinity minus infinity: no number, and told as such
         drops = margin - np.array(margins, dtype=np.float64)
     picture_CHW = without[0].float().cpu().numpy()

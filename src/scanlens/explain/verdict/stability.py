@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from scanlens.explain.asking import probabilities_of
+from scanlens.explain.asking import logits_of
 from scanlens.explain.base import Explainer
 from scanlens.explain.similarity import rank_correlation
 from scanlens.explain.small_changes import OF_A_VERDICT
@@ -90,6 +90,7 @@ def stability(
     *,
     share: float,
     seed: int,
+    plain_1K: Tensor | None = None,
 ) -> Stability:
     """Explain the image again after each small change, for the same class.
 
@@ -102,11 +103,14 @@ def stability(
         covered_HW: what the map covers.
         share: of the covered pixels that count as highlighted.
         seed: of noise and ties.
+        plain_1K: what the network says of the image before any change (logits), where it is known; None to ask.
     """
     x_BCHW = changed(x_CHW, seed=derived_seed(seed, 0))
-    probabilities_BK = probabilities_of(model, torch.cat([x_CHW[None], x_BCHW]))
+    again = explainer.explain(model, x_BCHW, [target] * len(x_BCHW))
+    before_1K = logits_of(model, x_CHW[None]) if plain_1K is None else plain_1K
+    after_BK = logits_of(model, x_BCHW) if again.logits_BK is None else again.logits_BK
+    probabilities_BK = torch.cat([before_1K, after_BK]).double().softmax(dim=1)
     answers = probabilities_BK.argmax(dim=1).tolist()
-    maps_BHW = explainer.explain(model, x_BCHW, [target] * len(x_BCHW)).map_BHW
     first_HW = np.asarray(map_HW, dtype=np.float64)
     changes = [
         Change(
@@ -115,7 +119,7 @@ def stability(
             probability=float(probabilities_BK[1 + b, target]),
             is_same_answer=answers[1 + b] == answers[0],
         )
-        for b, (one, again_HW) in enumerate(zip(OF_A_VERDICT, turned_back(maps_BHW, covered_HW), strict=True))
+        for b, (one, again_HW) in enumerate(zip(OF_A_VERDICT, turned_back(again.map_BHW, covered_HW), strict=True))
     ]
     return Stability(tuple(changes), float(probabilities_BK[0, target]))
 

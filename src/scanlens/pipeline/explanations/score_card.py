@@ -159,7 +159,9 @@ def _measured(subject: Subject, study: _Study) -> tuple[list[Measured], Setting,
         shuffled = shuffled_labels_network(subject, study.costs)
         measure_labels(measured, shuffled, found)
         measure_removal(measured, network, found, study.removing, seed=seed, advance=advance)
-        num_not_reached = measure_plausibility(measured, network, study.marked, study.val, seed=seed, advance=advance)
+        num_not_reached = measure_plausibility(
+            measured, network, found, study.marked, study.val, seed=seed, advance=advance
+        )
     of_other_runs = _stored(subject, TRAINING_RUNS_FILE, "methods")
     return measured, Setting(found, study.marked, shuffled, change_B, seed, of_other_runs), num_not_reached
 

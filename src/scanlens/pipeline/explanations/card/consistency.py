@@ -5,6 +5,7 @@ Legend: B images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +14,11 @@ from torch import nn
 
 from scanlens.evaluation.explanations import score_card
 from scanlens.evaluation.explanations.numbers import Whose, mean_number
-from scanlens.explain.asking import margins_of, probabilities_of
+from scanlens.explain.asking import logits_of
 from scanlens.explain.small_changes import OF_THE_SCORE_CARD
-from scanlens.pipeline.explanations.card.compared import Method
+from scanlens.explain.target import margin, resolve_target
 from scanlens.pipeline.explanations.card.images import CardImages
-from scanlens.pipeline.explanations.card.method_maps import Mapped, method_maps, ranks_alike
+from scanlens.pipeline.explanations.card.method_maps import Mapped, ranks_alike
 from scanlens.pipeline.explanations.card.randomization import Values, mean_known
 from scanlens.seeds import derived_seed
 
@@ -45,32 +46,41 @@ def change_all(network: nn.Module, images: CardImages, *, num_images: int, seed:
     found = Changed()
     if not len(x_BCHW):
         return found
-    plain_B, total_B = margins_of(network, x_BCHW, target_B), torch.zeros(len(x_BCHW), dtype=torch.float64)
+    plain_B, _ = _said(network, x_BCHW, target_B)
+    total_B = torch.zeros(len(x_BCHW), dtype=torch.float64)
     for place, change in enumerate(OF_THE_SCORE_CARD):
         changed_BCHW = torch.stack(
             [change.of(x_CHW, seed=derived_seed(seed, place, b)) for b, x_CHW in enumerate(x_BCHW)]
         )
         found.x_BCHW[change.name] = changed_BCHW
-        named_B = probabilities_of(network, changed_BCHW).argmax(dim=1)
+        margin_B, named_B = _said(network, changed_BCHW, target_B)
         found.says_the_same_B[change.name] = (named_B == target_B.cpu()).tolist()
-        total_B += (margins_of(network, changed_BCHW, target_B) - plain_B).abs()
+        total_B += (margin_B - plain_B).abs()
     found.change_B.extend((total_B / len(OF_THE_SCORE_CARD)).tolist())
     return found
 
 
-def stability(
-    method: Method, network: nn.Module, maps: list[Mapped], images: CardImages, changed: Changed, *, num_images: int
-) -> tuple[Values, int]:
-    """Of each of the first images the mean rank correlation of its map with those after small changes that keep the class.
+def _said(network: nn.Module, x_BCHW: torch.Tensor, target_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-odds of the explained classes, and the classes that the network names."""
+    logits_BK = logits_of(network, x_BCHW)
+    return margin(logits_BK, resolve_target(logits_BK, target_B.cpu())).double(), resolve_target(logits_BK, None)
+
+
+def stability(maps: Sequence[Mapped], after: Mapping[str, Sequence[Mapped]], changed: Changed) -> tuple[Values, int]:
+    """Of each image the mean rank correlation of its map with those after small changes that keep the class.
+
+    Args:
+        maps: of one method.
+        after: its maps of the first images, by name of the change.
+        changed: see `change_all`.
 
     Returns:
         One value per image (None if blank, or if no change keeps the class), and how many changes changed the class.
     """
-    ranks: list[list[float | None]] = [[] for _ in range(num_images)]
+    ranks: list[list[float | None]] = [[] for _ in range(max((len(made) for made in after.values()), default=0))]
     num_changed = 0
-    for name in changed.x_BCHW:
-        after = method_maps(method.explainer, network, changed.x_BCHW[name][:num_images], images.target_B[:num_images])
-        for b, one in enumerate(after):
+    for name, made in after.items():
+        for b, one in enumerate(made):
             if changed.says_the_same_B[name][b]:
                 ranks[b].append(ranks_alike(maps[b], one))
             else:

@@ -68,17 +68,26 @@ def randomized_likeness(
     found: list[dict[tuple[int, int], list[tuple[float | None, float | None]]]] = [{} for _ in methods]
     for number in range(NUM_SEEDS):
         for depth, (_, changed) in enumerate(cascade(network, layers, steps, seed=derived_seed(seed, number))):
-            for method, plan, own, kept in zip(methods, plans, maps, found, strict=True):
-                looked_at = plan.images_of(number)
-                if not looked_at:
-                    continue
-                made = method_maps(method.explainer, changed, images.x_BCHW[looked_at], images.target_B[looked_at])
-                for b, after in zip(looked_at, made, strict=True):
-                    rank = ranks_alike(own[b], after)
-                    alike = (None if rank is None else abs(rank), structure_alike(own[b], after))
-                    kept.setdefault((depth, b), []).append(alike)
+            for looked_at, those in _by_images(plans, number).items():
+                x_BCHW, target_B = images.x_BCHW[list(looked_at)], images.target_B[list(looked_at)]
+                nums = [len(looked_at)] * len(those)
+                made = method_maps([methods[k].explainer for k in those], changed, x_BCHW, target_B, nums=nums)
+                for k, after_B in zip(those, made, strict=True):
+                    for b, after in zip(looked_at, after_B, strict=True):
+                        rank = ranks_alike(maps[k][b], after)
+                        alike = (None if rank is None else abs(rank), structure_alike(maps[k][b], after))
+                        found[k].setdefault((depth, b), []).append(alike)
         advance(1)
     return [_likeness(kept, plan.num_images, len(steps)) for kept, plan in zip(found, plans, strict=True)]
+
+
+def _by_images(plans: Sequence[RandomizationPlan], seed: int) -> dict[tuple[int, ...], list[int]]:
+    """Which methods look at the same images with this seed, by these images."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for k, plan in enumerate(plans):
+        if looked_at := tuple(plan.images_of(seed)):
+            found.setdefault(looked_at, []).append(k)
+    return found
 
 
 def _likeness(

@@ -50,6 +50,7 @@ def removals(
     network: nn.Module,
     maps: Sequence[Mapped],
     images: CardImages,
+    plain_B: Sequence[float],
     *,
     num_images: int,
     shares: Sequence[float],
@@ -57,7 +58,7 @@ def removals(
     seed: int,
     advance: Callable[[int], None],
 ) -> Removals:
-    """`Removals` of the first images."""
+    """`Removals` of the first images, whose log-odds as they are is `plain_B`."""
     found = Removals()
     for b in range(min(num_images, len(maps))):
         own = maps[b]
@@ -72,6 +73,7 @@ def removals(
                 shares=shares,
                 filling=filling,
                 keeps_too=filling != "imputed",
+                plain=plain_B[b],
                 seed=noise,
             )
 
