@@ -242,33 +242,39 @@ def finished(name: str, words: Sequence[str], *, cwd: Path) -> None:
         raise RuntimeError(f"{name} does not go on: {log.read_text(encoding='utf-8')[-2000:]}")
 
 
-def unreadable_file(*, cwd: Path) -> Disturbance:
-    """A training on a folder of pictures, of which one cannot be read: the disk answers with an error (EIO)."""
+def unreadable_file(*, cwd: Path) -> Disturbance | None:
+    """A training on a folder of pictures, of which one cannot be read: the system says that it is there and gives nothing of it.
+
+    None where a file that does so cannot be put there, which only an administrator can.
+    """
     scans, dice = cwd / "scans", np.random.default_rng(1)
     for kind, brightness in (("ill", 90), ("well", 30)):
         (scans / kind).mkdir(parents=True)
         for number in range(40):
             pixels = np.clip(dice.normal(brightness, 30, (32, 32)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(scans / kind / f"{number:02d}.png")
-    (scans / "ill" / "07.png").unlink()
-    (scans / "ill" / "07.png").symlink_to("/proc/self/mem")  # reading its beginning is an input/output error
-    words = ["data=folder", f"data.root={scans}", "run_id=eio"]
-    log = cwd / "eio.log"
-    command = [
-        word for word in command_of(*words) if not word.startswith(("data=mri", "data.num_patients", "data.slices"))
-    ]
-    began = time.monotonic()
-    with log.open("ab") as file:
-        status = subprocess.run(
-            command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, timeout=PATIENCE_S, check=False
-        ).returncode
-    quarantined = _rows(cwd / "outputs" / "eio" / "quarantine.csv") if status == 0 else []
+    broken, log = scans / "ill" / "07.png", cwd / "eio.log"
+    words = command_of("data=folder", f"data.root={scans}", "run_id=eio")
+    words = [word for word in words if not word.startswith(("data=mri", "data.num_patients", "data.slices"))]
+    # The beginning of another process's memory: every attempt to read it is an input/output error.
+    if subprocess.run(["mount", "--bind", "/proc/1/mem", str(broken)], check=False, capture_output=True).returncode:
+        return None
+    try:
+        began = time.monotonic()
+        with log.open("ab") as file:
+            status = subprocess.run(
+                words, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, timeout=PATIENCE_S, check=False
+            ).returncode
+    finally:
+        subprocess.run(["umount", str(broken)], check=False)
+    run = cwd / "outputs" / "eio"
+    quarantined = _rows(run / "quarantine.csv") if status == 0 else []
     told = "; ".join(f"{row['id']}: {row['reason']}" for row in quarantined) or last_line(log)
     return Disturbance(
-        "I/O error on one picture",
+        "a picture of which the disk gives nothing",
         0.0,
-        where(cwd / "outputs" / "eio")[0],
-        6,
+        where(run)[0],
+        where(run)[1],
         status,
         round(time.monotonic() - began, 2),
         told,
