@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.browsing import CHROMIUM, NO_CHROMIUM, WCAG, WIDTHS, barriers, chromium, opened
 from fakes.full_report import fill_run_folder
 from fakes.hostile import CLASSES, MARK, write_hostile_run
 from fakes.run_folder import write_run_folder
@@ -24,15 +23,8 @@ from scanlens.report.html import NOTICE
 from scanlens.report.page import write_report
 from scanlens.report.reader_files import read_reader_files
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next((path for name in ("chromium", "google-chrome", "chrome") if (path := shutil.which(name))), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)"),
-]
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-ON_A_PHONE = ["scrollable-region-focusable", "target-size"]
-WIDTHS = {"phone": 360, "desk": 1280}
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 
 
 @pytest.fixture(scope="module")
@@ -45,44 +37,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One Chromium for all tests of this file."""
-    with playwright.sync_playwright() as engine:
-        started = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as started:
         yield started
-        started.close()
-
-
-class Heard:
-    """What a page did that it should not: messages, errors, dialogs, requests, breaches of its own policy."""
-
-    def __init__(self, page: Any) -> None:
-        self.found: list[str] = []
-        self.opened: list[str] = []
-        page.on("console", lambda said: self.found.append(f"{said.type}: {said.text}"))
-        page.on("pageerror", lambda error: self.found.append(f"error: {error}"))
-        page.on("dialog", self._dismiss)
-        page.on("popup", lambda other: self.found.append(f"popup: {other.url}"))
-        page.on("request", self._request)
-
-    def _dismiss(self, dialog: Any) -> None:
-        self.found.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith("data:"):
-            self.opened.append(request.url)
-
-
-@contextmanager
-def opened(browser: Any, path: Path, *, width: int = WIDTHS["desk"], **options: Any) -> Iterator[tuple[Any, Heard]]:
-    """A page in a window of its own, and what was heard of it."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    page = context.new_page()
-    heard = Heard(page)
-    page.goto(path.as_uri())
-    try:
-        yield page, heard
-    finally:
-        context.close()
 
 
 def pages(report: Path) -> list[Path]:
@@ -361,21 +317,8 @@ def test_pages_fit_a_phone(browser: Any, report: Path) -> None:
 
 @pytest.mark.parametrize("which", ["index", "audit", "sheet"])
 def test_axe_finds_no_barrier(browser: Any, report: Path, which: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     path = sheet_with_map(report) if which == "sheet" else report / f"{which}.html"
-    asked = [
-        ({"width": WIDTHS["desk"]}, {"type": "tag", "values": WCAG}),
-        ({"width": WIDTHS["desk"], "color_scheme": "dark"}, {"type": "rule", "values": ["color-contrast"]}),
-        ({"width": WIDTHS["phone"]}, {"type": "rule", "values": ON_A_PHONE}),
-    ]
-    for options, rules in asked:
-        with opened(browser, path, bypass_csp=True, **options) as (page, _):  # type: ignore[arg-type]
-            page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            result = axe.Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response
-            found = {one["id"]: [node["target"] for node in one["nodes"]][:5] for one in result["violations"]}
-            assert found == {}, (path.name, options)
-            version = [int(part) for part in result["testEngine"]["version"].split(".")]
-            assert version >= [4, 5], "older ones do not know WCAG 2.2"
+    assert barriers(browser, path) == {}
 
 
 def test_what_colors_say_is_also_said_in_words(browser: Any, report: Path) -> None:
