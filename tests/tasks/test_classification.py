@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -56,4 +58,14 @@ def test_a_network_that_has_diverged_is_told_in_a_sentence() -> None:
     batch = {"image": torch.rand(2, 1, 2, 2), "target": torch.tensor([0, 1]), "index": torch.tensor([0, 1])}
     one.validation_step(batch, 0)
     with pytest.raises(ModelError, match=r"diverged by epoch 1: .* Lower optim.lr \(it is 0.001\)"):
+        one.on_validation_epoch_end()
+
+
+def test_a_validation_that_left_images_out_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = task()
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(num_validated=3), limit_val_batches=1.0, current_epoch=0)
+    monkeypatch.setattr(ClassificationTask, "trainer", trainer)
+    batch = {"image": torch.rand(2, 1, 2, 2), "target": torch.tensor([0, 1]), "index": torch.tensor([7, 9])}
+    one.validation_step(batch, 0)
+    with pytest.raises(RuntimeError, match="2 of 3 validation images"):
         one.on_validation_epoch_end()

@@ -118,6 +118,11 @@ class ScanData(pl.LightningDataModule):
             return []
         return self._loader(EvalBatches(indices, batch_size=EVALUATION_BATCH, rank=self._rank, world=self._world))
 
+    @property
+    def num_validated(self) -> int:
+        """Images that `val_dataloader` gives, over all processes."""
+        return len(self.indices("val", only_classes=self.only_classes))
+
     def evaluation_loader(self, split: str) -> ResumableLoader:
         """Every image of a split once, in one process."""
         return self._loader(EvalBatches(self.indices(split), batch_size=EVALUATION_BATCH))

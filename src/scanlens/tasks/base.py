@@ -95,8 +95,17 @@ class Task(pl.LightningModule):
                 f"the network has diverged by epoch {self.current_epoch + 1}: what it says of a validation image is not a finite "
                 f"number. Lower optim.lr (it is {self.optim.lr:g}), or clip gradients harder (trainer.gradient_clip_val)."
             )
+        self._check_complete(len(index_N))
         for name, value in self.split_metrics(rows_ND.cpu(), index_N.cpu()).items():
             self.log(f"val/{name}", value, prog_bar=name in {"loss", "auroc"}, rank_zero_only=False, sync_dist=False)
+
+    def _check_complete(self, num: int) -> None:
+        """Every image of the validation split was judged; that none was twice, `SplitOutputs` sees to."""
+        expected = getattr(getattr(self.trainer, "datamodule", None), "num_validated", None)
+        if expected is not None and self.trainer.limit_val_batches == 1.0 and num != expected:
+            raise RuntimeError(
+                f"{num} of {expected} validation images were judged; evaluation shards must cover all of them"
+            )
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> tuple[Tensor, Tensor]:
         return self.outputs(batch), batch["index"]
