@@ -39,6 +39,7 @@ RUN_ID = "RUN_ID"
 _OWN = "trainer=ddp trainer.devices=N"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
+    errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG,
 )  # fmt: skip
 COMMANDS = (
     "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "dicom",
@@ -109,7 +110,8 @@ def _status_after(stop: stopping.Stopped) -> int:
 
 def _told(error: OSError) -> str:
     """What the disk refused, and what to do about it."""
-    where = f" {error.filename}" if error.filename else ""
+    name = str(error.filename or "")
+    where = f" {name if len(name) <= 200 else f'{name[:100]}... ({len(name)} characters)'}" if name else ""
     return (
         f"the disk refuses{where}: {error.strerror}. Make room or mend the permissions, or set another paths.outputs."
     )
@@ -489,8 +491,15 @@ def _checked_job(config: DictConfig) -> dict[str, Any]:
 
 
 def _with_logs(run_dir: str) -> None:
-    """The folder that run.log goes into."""
-    Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
+    """The folder that run.log goes into.
+
+    Raises:
+        RunError: if no folder can be made there, as below /proc.
+    """
+    try:
+        Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise RunError(f"no folder can be made at {run_dir}. Set another paths.outputs, on a disk.") from error
 
 
 def _checked(config: DictConfig, choices: Mapping[str, Any], *, run_dir: str, cwd: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from scanlens.config.bounds import WRITTEN, file_mistake
+
 VERSION_BASE = "1.3"
 CONFIG_NAME = "train"
 COMMAND_LINE = "command line"
@@ -104,8 +106,8 @@ class Composer:
         return self._repository.group_exists(name)
 
     def is_option(self, group: str, option: str) -> bool:
-        """Whether a group has an option, also in a folder below it."""
-        return self._repository.config_exists(f"{group}/{option}")
+        """Whether a group has an option, also in a folder below it; none lies elsewhere."""
+        return not leads_out(option) and self._repository.config_exists(f"{group}/{option}")
 
     def shadowed(self, config_path: str) -> str | None:
         """A file of this name that is not used, because another folder, searched before, has one too."""
@@ -134,10 +136,17 @@ class Composer:
 
     def label(self, config_path: str) -> str:
         """The file's name for a message, such as conf/model/lenet.yaml; the file need not be readable."""
+        file = self._file(config_path)
+        is_own = file.is_relative_to(self.config_dir)
+        return str(self.config_dir.name / Path(f"{config_path}.yaml")) if is_own else os.path.relpath(file)
+
+    def mistake(self, config_path: str) -> str | None:
+        """Why a file is not to be loaded: it holds more, or is nested deeper, than a configuration."""
+        return file_mistake(self._file(config_path), WRITTEN)
+
+    def _file(self, config_path: str) -> Path:
         source = next((one for one in self._repository.get_sources() if one.is_config(config_path)), None)
-        folder = Path(source.path) if source is not None else self.config_dir
-        file = Path(f"{config_path}.yaml")
-        return str(self.config_dir.name / file) if folder == self.config_dir else os.path.relpath(folder / file)
+        return (Path(source.path) if source is not None else self.config_dir) / f"{config_path}.yaml"
 
     def compose(self, overrides: Sequence[Override]) -> Composed:
         """The configuration with the chosen groups; overrides of values are left to `Composed.apply`.
@@ -176,6 +185,11 @@ class Composer:
         """The settings that a file writes, each with the name of the file."""
         label = self.label(config_path)
         return dict.fromkeys(_paths(self.body(config_path), self.package(config_path)), label)
+
+
+def leads_out(name: str) -> bool:
+    """Whether the name of an option or file leads out of the folder that it is looked for in."""
+    return name.startswith("/") or ".." in name.split("/")
 
 
 class _Copying:

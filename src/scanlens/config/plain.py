@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from scanlens.config.bounds import FROZEN, file_mistake, text_mistake
 from scanlens.errors import ConfigError, RunError
 from scanlens.files import write_text
 
@@ -49,6 +50,11 @@ def interpolation_mistakes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(path, f"{path}={text} is refused: {why}") for path, text in _texts(raw) if not _is_allowed(text)]
 
 
+def unwritable(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(path, text) of every text that neither a file name nor a file of a run can hold."""
+    return [(path, f"{path} {why}, got {text[:60]!r}") for path, text in _texts(values) if (why := text_mistake(text))]
+
+
 def freeze(config: Mapping[str, Any], run_dir: str | Path) -> None:
     """Write `config.yaml` of a run: plain YAML, interpolations followed, whole or not at all.
 
@@ -72,9 +78,11 @@ def load_frozen(run_dir: str | Path) -> dict[str, Any]:
     file = Path(run_dir) / CONFIG_FILE
     if not file.is_file():
         raise RunError(f"no run in {run_dir}: {CONFIG_FILE} is missing. Give the folder that a training printed.")
+    if wrong := file_mistake(file, FROZEN):
+        raise RunError(f"{file}: {wrong}. No run writes such a file; restore it from a copy.")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, ValueError) as error:
         raise RunError(f"{file} is no plain YAML: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{file} holds no configuration")
