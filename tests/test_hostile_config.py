@@ -160,7 +160,7 @@ WORDS: dict[str, tuple[list[str], str]] = {
 }  # fmt: skip
 SWEEPS = {
     "a sweep without end": (["seed=range(0,100000000000)"], "gives 100,000,000,000 values, at most 100,000 are swept over"),
-    "a sweep without steps": (["optim.lr=range(0,1,0)"], "optim.lr|cannot be read"),
+    "a sweep without steps": (["optim.lr=range(0,1,0)"], "arg 3 must not be zero"),
     "an interval to infinity": (["optim.lr=interval(0,inf)"], "optim.lr must be a number, got inf"),
 }  # fmt: skip
 
@@ -197,7 +197,9 @@ def assert_refused(found: list[str], told: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_is_refused(composer: Composer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_file_is_refused(
+    composer: Composer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     began = time.process_time()
     assert_refused(precheck([f"experiment={file_of(name)}"], composer), FILES[name][1])
@@ -228,11 +230,15 @@ def test_what_the_bounds_let_through() -> None:
     names = ",".join(f"class_{i}" for i in range(1000))
     assert precheck([f"data.class_names=[{names}]"], composer) == []
     assert precheck(["+hydra.job.env_set.OMP_NUM_THREADS=2"], composer) == []
-    assert precheck(["hydra.job_logging.handlers.file.filename=${hydra.runtime.output_dir}/logs/own.log"], composer) == []
+    assert (
+        precheck(["hydra.job_logging.handlers.file.filename=${hydra.runtime.output_dir}/logs/own.log"], composer) == []
+    )
 
 
 @pytest.mark.parametrize("name", ["bomb of aliases", "3000 mappings deep", "a log elsewhere"])
-def test_the_program_refuses_in_one_message(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_refuses_in_one_message(
+    folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", f"--config-dir={folder}", f"experiment={file_of(name)}"])
     assert stopped.value.code == cli.WRONG_CONFIGURATION
@@ -286,5 +292,3 @@ def test_bytes_of_the_command_line_that_are_no_text_are_told(tmp_path: Path) -> 
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
     assert done.returncode == cli.WRONG_CONFIGURATION
     assert "Traceback" not in done.stderr
-
-

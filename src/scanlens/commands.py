@@ -49,9 +49,14 @@ def report(arguments: Sequence[str]) -> None:
     pdf = given.get("pdf", [""])[-1]
     if pdf not in ("", "true", "false"):
         raise ConfigError([f"pdf={pdf}: true or false is expected."])
+    from scanlens.config import load_frozen
+    from scanlens.pipeline import only_writer
     from scanlens.report.page import write_report
 
-    path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true")
+    folder = Path(given["run"][-1])
+    load_frozen(folder)
+    with only_writer(folder):
+        path = write_report(folder, pdf=None if pdf == "" else pdf == "true")
     sheets = sorted((path.parent / "cases").glob("*.html"))
     told = f"and {len(sheets)} sheets of cases in {path.parent / 'cases'}\n" if sheets else ""
     sys.stdout.write(f"{path}\n{told}")

@@ -6,16 +6,18 @@ follows would end in a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 MAX_DEPTH = 32
 MAX_WORD = 100_000  # characters of one word of a command line
 MAX_DIGITS = 400
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADERS = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)  # the fast one gives up at a depth of 1,000
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _LONG_NUMBER = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 
@@ -48,9 +50,13 @@ def file_mistake(file: Path, bounds: Bounds) -> str | None:
         size = file.stat().st_size
         if size > bounds.num_bytes:
             return f"at most {bounds.num_bytes:,} bytes are expected of a configuration, got {size:,}. Remove what is no setting"
-        return _yaml_mistake(file.read_text(encoding="utf-8"), bounds)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
         return None
+    for loader in _LOADERS:
+        with contextlib.suppress(yaml.YAMLError):
+            return _yaml_mistake(text, bounds, loader)
+    return None
 
 
 @dataclass(slots=True)
@@ -62,10 +68,10 @@ class _Open:
     depth: int = 1
 
 
-def _yaml_mistake(text: str, bounds: Bounds) -> str | None:
+def _yaml_mistake(text: str, bounds: Bounds, loader: Any) -> str | None:
     known: dict[str, tuple[int, int]] = {}  # values and depth of what an anchor stands for
     around: list[_Open] = []
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         num_values, depth = 1, 0
         if isinstance(event, yaml.CollectionStartEvent):
             around.append(_Open(event.anchor))
@@ -79,7 +85,9 @@ def _yaml_mistake(text: str, bounds: Bounds) -> str | None:
                 known[closed.anchor] = num_values, depth
         elif isinstance(event, yaml.AliasEvent):
             if any(one.anchor == event.anchor for one in around):
-                return f"line {event.start_mark.line + 1}: '*{event.anchor}' stands in what it refers to, which has no end"
+                return (
+                    f"line {event.start_mark.line + 1}: '*{event.anchor}' stands in what it refers to, which has no end"
+                )
             num_values, depth = known.get(event.anchor, (1, 0))
         elif isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:

@@ -116,7 +116,7 @@ class Composer:
 
     def body(self, config_path: str) -> Any:
         """What a file holds without its defaults list, or None; `config_path` is like `experiment/smoke`."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         if loaded is None:
             return None
         content = OmegaConf.to_container(loaded.config, resolve=False)
@@ -124,12 +124,12 @@ class Composer:
 
     def defaults(self, config_path: str) -> list[Any]:
         """The entries of a file's defaults list, as Hydra parsed them."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         return list(loaded.defaults_list or []) if loaded is not None else []
 
     def package(self, config_path: str) -> str:
         """Where a file's content goes: its `# @package` header, else its group; empty is the top."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         header = loaded.header.get("package") if loaded is not None else None
         package = header or config_path.rpartition("/")[0].replace("/", ".")
         return "" if package == "_global_" else package
@@ -140,9 +140,15 @@ class Composer:
         is_own = file.is_relative_to(self.config_dir)
         return str(self.config_dir.name / Path(f"{config_path}.yaml")) if is_own else os.path.relpath(file)
 
-    def mistake(self, config_path: str) -> str | None:
-        """Why a file is not to be loaded: it holds more, or is nested deeper, than a configuration."""
-        return file_mistake(self._file(config_path), WRITTEN)
+    def _loaded(self, config_path: str) -> Any:
+        """A file as Hydra loads it, or None.
+
+        Raises:
+            ValueError: if it holds more, or is nested deeper, than a configuration; it is not loaded then.
+        """
+        if too_much := file_mistake(self._file(config_path), WRITTEN):
+            raise ValueError(too_much)
+        return self._repository.load_config(config_path)
 
     def _file(self, config_path: str) -> Path:
         source = next((one for one in self._repository.get_sources() if one.is_config(config_path)), None)

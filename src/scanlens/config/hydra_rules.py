@@ -17,7 +17,9 @@ _NESTED = re.compile(r"optuna\.samplers\.[A-Z]\w*|hydra\.experimental\.callbacks
 _LOGGING_CLASS = re.compile(
     r"logging\.(StreamHandler|FileHandler|NullHandler|Formatter|Filter|handlers\.(Timed)?Rotating\w*Handler)"
 )
-_LOG_FILE = re.compile(r"\$\{(hydra\.runtime\.output_dir|hydra\.(run|sweep)\.dir|run_dir)\}(/(?!\.\.?(/|$))([\w.-]|\$\{hydra\.job\.name\})+)+")
+_LOG_FILE = re.compile(
+    r"\$\{(hydra\.runtime\.output_dir|hydra\.(run|sweep)\.dir|run_dir)\}(/(?!\.\.?(/|$))([\w.-]|\$\{hydra\.job\.name\})+)+"
+)
 _MAY_BE_SET = re.compile(  # of the environment: nothing that names code or a library
     r"(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES|CUBLAS_WORKSPACE_CONFIG|NCCL_(DEBUG|SOCKET_IFNAME|IB_DISABLE|P2P_DISABLE)"
     r"|GLOO_SOCKET_IFNAME"

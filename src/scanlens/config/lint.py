@@ -35,8 +35,6 @@ class Linter:
             return []
         self._seen.add(config_path)
         label = self.composer.label(config_path)
-        if too_much := self.composer.mistake(config_path):
-            return [f"{label}: {too_much}"]
         try:
             entries = self.composer.defaults(config_path)
             body = self.composer.body(config_path)

@@ -184,7 +184,9 @@ class _Judge:
             self.found.append(_first_line(error))
             return
         if not OmegaConf.is_missing(task, "facts") and task.get("facts") is not None:
-            self.found.append(f"{composed.where('facts')}: facts are what the data decided, written by runs; leave them out")
+            self.found.append(
+                f"{composed.where('facts')}: facts are what the data decided, written by runs; leave them out"
+            )
         found = find_mistakes(task, choices=composed.choices, where=composed.where)
         self.found += [text for text in found if not self._is_spoiled(text)]
 
