@@ -40,8 +40,9 @@ def up_to_date(content: Config, file: Path) -> Config:
 def _with_what_came_later(settings: Config) -> Config:
     """Parts that a run before numbers may lack, each set to what such a run did."""
     filled = {part: settings.get(part) or node for part, node in _BEFORE_NUMBERS.items()}
-    callbacks = {"explain_max_share": 0.05, "register_maps": False, "checkpoint_minutes": None}
-    return {**filled, **settings, "callbacks": callbacks | (settings.get("callbacks") or {})}
+    callbacks = settings.get("callbacks")
+    later = {"explain_max_share": 0.05, "register_maps": False, "checkpoint_minutes": None}
+    return {**settings, **filled} | ({"callbacks": later | callbacks} if isinstance(callbacks, dict) else {})
 
 
 _BEFORE_NUMBERS: Config = {

@@ -76,7 +76,7 @@ def _yaml_mistake(text: str, bounds: Bounds, loader: Any) -> str | None:
         if isinstance(event, yaml.CollectionStartEvent):
             around.append(_Open(event.anchor))
             if len(around) > MAX_DEPTH:
-                return _too_deep(event.start_mark.line)
+                return _too_deep(_line(event))
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             closed = around.pop()
@@ -85,10 +85,8 @@ def _yaml_mistake(text: str, bounds: Bounds, loader: Any) -> str | None:
                 known[closed.anchor] = num_values, depth
         elif isinstance(event, yaml.AliasEvent):
             if any(one.anchor == event.anchor for one in around):
-                return (
-                    f"line {event.start_mark.line + 1}: '*{event.anchor}' stands in what it refers to, which has no end"
-                )
-            num_values, depth = known.get(event.anchor, (1, 0))
+                return f"line {_line(event)}: '*{event.anchor}' stands in what it refers to, which has no end"
+            num_values, depth = known.get(str(event.anchor), (1, 0))
         elif isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:
                 known[event.anchor] = 1, 0
@@ -98,17 +96,21 @@ def _yaml_mistake(text: str, bounds: Bounds, loader: Any) -> str | None:
             around[-1].num_values += num_values
             around[-1].depth = max(around[-1].depth, depth + 1)
             if len(around) + depth > MAX_DEPTH:
-                return _too_deep(event.start_mark.line)
+                return _too_deep(_line(event))
             if sum(one.num_values for one in around) > bounds.num_values:
                 return (
-                    f"line {event.start_mark.line + 1}: at most {bounds.num_values:,} values are expected of a configuration, and "
+                    f"line {_line(event)}: at most {bounds.num_values:,} values are expected of a configuration, and "
                     "with its aliases it holds more. Remove what is no setting"
                 )
     return None
 
 
+def _line(event: yaml.Event) -> int:
+    return 0 if event.start_mark is None else event.start_mark.line + 1
+
+
 def _too_deep(line: int) -> str:
-    return f"line {line + 1}: nested more than {MAX_DEPTH} deep. No setting is; write it flat"
+    return f"line {line}: nested more than {MAX_DEPTH} deep. No setting is; write it flat"
 
 
 def word_mistake(word: str) -> str | None:

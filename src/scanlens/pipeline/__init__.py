@@ -52,6 +52,10 @@ def _train_run(config: Config, run: Run) -> float | None:
     done = stages_done(run)
     if done:
         _refuse_other_settings(config, run)
+    if "prepare" in done and "fit" not in done:
+        from scanlens.pipeline.run_images import refuse_other_images
+
+        refuse_other_images(run)
     if done == list(STAGES):
         log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
         return _best(run)
