@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -193,9 +193,11 @@ def _folds(arguments: list[str]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     else:
         folder = _train_folds(arguments)
+    from scanlens.pipeline import only_writer
     from scanlens.pipeline.seeds import gather_study
 
-    gather_study(folder)
+    with only_writer(folder) if folder.is_dir() else nullcontext():
+        gather_study(folder)
 
 
 def _train_folds(arguments: list[str]) -> Path:

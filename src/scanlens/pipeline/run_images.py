@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from scanlens.errors import DataError, ScanlensError
 from scanlens.files import read_csv
 from scanlens.pipeline.build import is_reconstruction
 from scanlens.pipeline.decode import open_source, read_all
-from scanlens.runs import Run
+from scanlens.runs import Run, read_mapping
 from scanlens.types import Record
 
 log = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ def _ids(run: Run) -> list[str]:
 
 
 def _fingerprint(run: Run) -> Any:
-    return json.loads(run.provenance_file.read_text(encoding="utf-8")).get("data_fingerprint")
+    return read_mapping(run.provenance_file).get("data_fingerprint")
 
 
 def _others(run: Run, lost: Sequence[str], added: Sequence[str]) -> DataError:
