@@ -79,7 +79,10 @@ def target_mistake(target: object, *, part: str | None = None) -> str | None:
 
 
 def foreign_targets(config: Mapping[str, Any]) -> set[str]:
-    """Every `_target_`, at any depth, that is not on the list of its part; classes of ours that another version has are no strangers."""
+    """Every `_target_`, at any depth, that is neither of this package nor on the list of its part.
+
+    Names of ours may be those of another version; whoever builds them looks at the list.
+    """
     return {
         f"{part} has _target_ {target!r}"
         for part, node in config.items()
@@ -99,12 +102,16 @@ def _targets(value: Any) -> Iterator[object]:
 
 
 def _is_foreign(target: object, part: str) -> bool:
-    if not isinstance(target, str) or not _DOTTED_NAME.fullmatch(target) or not is_allowed(target, part=part):
+    if not isinstance(target, str) or not _DOTTED_NAME.fullmatch(target):
+        return True
+    is_own = target.startswith(f"{OWN_PACKAGE}.")
+    if not (is_own or is_allowed(target, part=part)):
         return True
     try:
-        return not is_allowed(signature_of(target).target, part=part)
+        found = signature_of(target).target
     except NoSignature:
-        return not target.startswith(f"{OWN_PACKAGE}.")
+        return not is_own
+    return not (found.startswith(f"{OWN_PACKAGE}.") if is_own else is_allowed(found, part=part))
 
 
 def _not_allowed(target: str, part: str | None) -> str:
