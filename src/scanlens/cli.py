@@ -41,6 +41,7 @@ OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
     errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG,
 )  # fmt: skip
+NO_DISK = ("/proc/", "/sys/", "/dev/")  # folders of the system, which say that a folder to be made does not exist
 COMMANDS = (
     "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "dicom",
     "ensemble", "selftest", "cache",
@@ -76,7 +77,7 @@ def exit_status(command: Callable[[], None]) -> int:
         sys.stderr.write(f"{error}\n")
         return FAILED
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        if error.errno not in OF_THE_DISK and not str(error.filename).startswith(NO_DISK):
             raise
         sys.stderr.write(f"{_told(error)}\n")
         return FAILED
@@ -493,15 +494,8 @@ def _checked_job(config: DictConfig) -> dict[str, Any]:
 
 
 def _with_logs(run_dir: str) -> None:
-    """The folder that run.log goes into.
-
-    Raises:
-        RunError: if no folder can be made there, as below /proc.
-    """
-    try:
-        Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError as error:
-        raise RunError(f"no folder can be made at {run_dir}. Set another paths.outputs, on a disk.") from error
+    """The folder that run.log goes into."""
+    Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
 
 
 def _checked(config: DictConfig, choices: Mapping[str, Any], *, run_dir: str, cwd: str) -> dict[str, Any]:
