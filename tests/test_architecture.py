@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "scanlens"
-NOUNS = {"types", "errors", "paths", "seeds", "files", "help_texts", "cluster"}
+NOUNS = {"types", "errors", "paths", "seeds", "files", "help_texts", "run_schema", "cluster"}
 ALLOWED: dict[str, set[str]] = {
     **{noun: NOUNS for noun in NOUNS},
     **{room: NOUNS | {room} for room in ("data", "models", "losses", "evaluation", "explain", "report", "config")},

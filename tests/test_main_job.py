@@ -55,7 +55,7 @@ def test_patients_never_lie_in_two_splits_and_every_image_is_predicted_once(fini
 
 
 def test_predictions_are_probabilities_and_the_saved_weights_give_them_again(finished: tuple[Run, str]) -> None:
-    from scanlens.pipeline.build import open_data
+    from scanlens.pipeline.run_images import open_data
 
     run, network = load_run(finished[0].folder)
     data = open_data(run)

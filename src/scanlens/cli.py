@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,7 +39,9 @@ RUN_ID = "RUN_ID"
 _OWN = "trainer=ddp trainer.devices=N"
 OF_THE_DISK = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.EIO,
+    errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG,
 )  # fmt: skip
+NO_DISK = ("/proc/", "/sys/", "/dev/")  # folders of the system, which say that a folder to be made does not exist
 COMMANDS = (
     "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "dicom",
     "ensemble", "selftest", "cache",
@@ -75,7 +77,7 @@ def exit_status(command: Callable[[], None]) -> int:
         sys.stderr.write(f"{error}\n")
         return FAILED
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        if error.errno not in OF_THE_DISK and not str(error.filename).startswith(NO_DISK):
             raise
         sys.stderr.write(f"{_told(error)}\n")
         return FAILED
@@ -109,7 +111,8 @@ def _status_after(stop: stopping.Stopped) -> int:
 
 def _told(error: OSError) -> str:
     """What the disk refused, and what to do about it."""
-    where = f" {error.filename}" if error.filename else ""
+    name = str(error.filename or "")
+    where = f" {name if len(name) <= 200 else f'{name[:100]}... ({len(name)} characters)'}" if name else ""
     return (
         f"the disk refuses{where}: {error.strerror}. Make room or mend the permissions, or set another paths.outputs."
     )
@@ -191,9 +194,11 @@ def _folds(arguments: list[str]) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     else:
         folder = _train_folds(arguments)
+    from scanlens.pipeline import only_writer
     from scanlens.pipeline.seeds import gather_study
 
-    gather_study(folder)
+    with only_writer(folder) if folder.is_dir() else nullcontext():
+        gather_study(folder)
 
 
 def _train_folds(arguments: list[str]) -> Path:

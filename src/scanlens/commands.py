@@ -52,6 +52,8 @@ def report(arguments: Sequence[str]) -> None:
         for name, word in (("pdf", pdf), ("reveal_after_commit", hides))
         if word not in ("", "true", "false")
     ]
+    from scanlens.config import load_frozen
+    from scanlens.pipeline import only_writer
     from scanlens.pipeline.readers import judge_readers
     from scanlens.report.page import MOST_LETTERS, write_report
 
@@ -61,8 +63,11 @@ def report(arguments: Sequence[str]) -> None:
         raise ConfigError(wrong)
     settings: dict[str, object] = {"reveal_after_commit": hides == "true"} if hides else {}
     settings |= {"intended_use": use} if use else {}
-    judge_readers(Path(given["run"][-1]))
-    path = write_report(Path(given["run"][-1]), pdf=None if pdf == "" else pdf == "true", settings=settings)
+    folder = Path(given["run"][-1])
+    load_frozen(folder)
+    with only_writer(folder):
+        judge_readers(folder)
+        path = write_report(folder, pdf=None if pdf == "" else pdf == "true", settings=settings)
     sheets = sorted((path.parent / "cases").glob("*.html"))
     told = f"and {len(sheets)} sheets of cases in {path.parent / 'cases'}\n" if sheets else ""
     sys.stdout.write(f"{path}\n{told}")

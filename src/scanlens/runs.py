@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -158,6 +159,25 @@ class Run:
         return [int(row["index"]) for row in self.split_rows if row["split"] == split]
 
 
+def read_mapping(path: Path) -> Config:
+    """The contents of a JSON file of a run folder.
+
+    Raises:
+        RunError: if it is absent, damaged, or no mapping.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path} cannot be read ({' '.join(str(error).split())[:160]}). Restore it from a copy."
+        ) from error
+    if not isinstance(content, dict):
+        raise RunError(
+            f"{path}: a mapping of names to values is expected, got {type(content).__name__}. Restore it from a copy."
+        )
+    return content
+
+
 def load_run(folder: str | Path) -> tuple[Run, Network]:
     """A finished run and its network with the best weights, in evaluation mode, on the CPU.
 
@@ -176,9 +196,9 @@ def load_run(folder: str | Path) -> tuple[Run, Network]:
         )
     try:
         network = rebuild_network(run.config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         raise RunError(
-            f"{run.config_file} does not describe a network of this version ({type(error).__name__}: {error}). "
+            f"{run.config_file} does not describe a network of this version ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}). "
             "Restore it from a copy, or train again."
         ) from error
     load_weights(run.weights_file, network)

@@ -32,5 +32,6 @@ def train_run(config: dict[str, Any]) -> float:
 if __name__ == "__main__":
     pipeline: Any = types.ModuleType("scanlens.pipeline")
     pipeline.train_run = train_run
+    pipeline.follow_run = None  # only processes that follow call it
     sys.modules["scanlens.pipeline"] = pipeline
     cli.train(sys.argv[1:])

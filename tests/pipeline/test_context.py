@@ -25,7 +25,6 @@ from scanlens.explain.cam import HiResCam
 from scanlens.models.lenet import LeNet
 from scanlens.models.mlp import MLP
 from scanlens.pipeline import context
-from scanlens.pipeline.build import open_data
 from scanlens.pipeline.context import add_context, neighbors, plain
 from scanlens.pipeline.context.batch import Batch, ContextCase, batches, seen_and_said
 from scanlens.pipeline.context.native import Native
@@ -36,6 +35,7 @@ from scanlens.pipeline.context.quality import Quality
 from scanlens.pipeline.context.runner_up import TWO_CLASSES, RunnerUp
 from scanlens.pipeline.fingerprint import embedded, read_fingerprint
 from scanlens.pipeline.predict import predict
+from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
 SMALL = ["model=lenet", "data=mri", "data.num_patients=40", "data.slices_per_patient=3", "preprocess.size=32"]

@@ -14,10 +14,10 @@ import torch
 from fakes.commands import train
 from scanlens.config import freeze
 from scanlens.files import read_csv
-from scanlens.pipeline.build import open_data
 from scanlens.pipeline.context.anomaly import open_anomaly
 from scanlens.pipeline.context.batch import Batch, ContextCase
 from scanlens.pipeline.context.native import stored_modality, stored_spacing
+from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
 TINY = ["data=mri", "data.num_patients=24", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]

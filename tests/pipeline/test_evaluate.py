@@ -106,7 +106,7 @@ def test_the_folder_holds_what_a_run_holds_and_the_comparison(judged: tuple[Path
 def test_predictions_are_those_of_the_network_and_every_image_is_judged(judged: tuple[Path, str], folder: Path) -> None:
     import torch
 
-    from scanlens.pipeline.build import open_data
+    from scanlens.pipeline.run_images import open_data
     from scanlens.runs import load_run
 
     written, _ = judged

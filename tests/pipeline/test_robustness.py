@@ -17,13 +17,13 @@ from scanlens.errors import ConfigError, RunError
 from scanlens.evaluation.uncertainty import entropy
 from scanlens.files import read_csv, write_csv
 from scanlens.pipeline import robustness as module
-from scanlens.pipeline.build import open_data
 from scanlens.pipeline.candidates import read_candidates
 from scanlens.pipeline.compare import compared
 from scanlens.pipeline.ensemble import ensemble
 from scanlens.pipeline.fold_ensemble import fold_ensemble
 from scanlens.pipeline.predict import predict
 from scanlens.pipeline.robustness import judged_robustness, robustness
+from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
 TINY = ["data=mri", "data.num_patients=36", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=2"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from scanlens.config.plain import interpolation_mistakes, plain
+from scanlens.config.plain import interpolation_mistakes, plain, unwritable
 from scanlens.config.rules import rule_mistakes
 from scanlens.config.schema import BUILT_PARTS, COMPLETE_OPTIONS, PASSED_BY_CODE, RESERVED_KEYS, SCHEMAS, RunSchema
 from scanlens.config.signatures import Argument, Signature, signature_of
@@ -42,6 +42,7 @@ def find_mistakes(
     found = interpolation_mistakes(config)
     values, unresolved = plain(config)
     found += unresolved
+    found += unwritable(values)
     found += _schema_mistakes("", values)
     for part in SCHEMAS.keys() & values.keys():
         found += _schema_mistakes(part, values[part])

@@ -25,6 +25,8 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from scanlens.config.bounds import WRITTEN, file_mistake
+
 VERSION_BASE = "1.3"
 CONFIG_NAME = "train"
 COMMAND_LINE = "command line"
@@ -104,8 +106,8 @@ class Composer:
         return self._repository.group_exists(name)
 
     def is_option(self, group: str, option: str) -> bool:
-        """Whether a group has an option, also in a folder below it."""
-        return self._repository.config_exists(f"{group}/{option}")
+        """Whether a group has an option, also in a folder below it; none lies elsewhere."""
+        return not leads_out(option) and self._repository.config_exists(f"{group}/{option}")
 
     def shadowed(self, config_path: str) -> str | None:
         """A file of this name that is not used, because another folder, searched before, has one too."""
@@ -114,7 +116,7 @@ class Composer:
 
     def body(self, config_path: str) -> Any:
         """What a file holds without its defaults list, or None; `config_path` is like `experiment/smoke`."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         if loaded is None:
             return None
         content = OmegaConf.to_container(loaded.config, resolve=False)
@@ -122,22 +124,35 @@ class Composer:
 
     def defaults(self, config_path: str) -> list[Any]:
         """The entries of a file's defaults list, as Hydra parsed them."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         return list(loaded.defaults_list or []) if loaded is not None else []
 
     def package(self, config_path: str) -> str:
         """Where a file's content goes: its `# @package` header, else its group; empty is the top."""
-        loaded = self._repository.load_config(config_path)
+        loaded = self._loaded(config_path)
         header = loaded.header.get("package") if loaded is not None else None
         package = header or config_path.rpartition("/")[0].replace("/", ".")
         return "" if package == "_global_" else package
 
     def label(self, config_path: str) -> str:
         """The file's name for a message, such as conf/model/lenet.yaml; the file need not be readable."""
+        file = self._file(config_path)
+        is_own = file.is_relative_to(self.config_dir)
+        return str(self.config_dir.name / Path(f"{config_path}.yaml")) if is_own else os.path.relpath(file)
+
+    def _loaded(self, config_path: str) -> Any:
+        """A file as Hydra loads it, or None.
+
+        Raises:
+            ValueError: if it holds more, or is nested deeper, than a configuration; it is not loaded then.
+        """
+        if too_much := file_mistake(self._file(config_path), WRITTEN):
+            raise ValueError(too_much)
+        return self._repository.load_config(config_path)
+
+    def _file(self, config_path: str) -> Path:
         source = next((one for one in self._repository.get_sources() if one.is_config(config_path)), None)
-        folder = Path(source.path) if source is not None else self.config_dir
-        file = Path(f"{config_path}.yaml")
-        return str(self.config_dir.name / file) if folder == self.config_dir else os.path.relpath(folder / file)
+        return (Path(source.path) if source is not None else self.config_dir) / f"{config_path}.yaml"
 
     def compose(self, overrides: Sequence[Override]) -> Composed:
         """The configuration with the chosen groups; overrides of values are left to `Composed.apply`.
@@ -176,6 +191,11 @@ class Composer:
         """The settings that a file writes, each with the name of the file."""
         label = self.label(config_path)
         return dict.fromkeys(_paths(self.body(config_path), self.package(config_path)), label)
+
+
+def leads_out(name: str) -> bool:
+    """Whether the name of an option or file leads out of the folder that it is looked for in."""
+    return name.startswith("/") or ".." in name.split("/")
 
 
 class _Copying:

@@ -14,7 +14,16 @@ CORE_PLUGINS = "hydra._internal.core_plugins."
 PLUGINS = "hydra_plugins."
 EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_joblib_launcher": "sweep", "hydra_optuna_sweeper": "sweep"}
 _NESTED = re.compile(r"optuna\.samplers\.[A-Z]\w*|hydra\.experimental\.callbacks\.LogJobReturnCallback")
-_LOGGING_CLASS = re.compile(r"logging\.(handlers\.)?[A-Z]\w*")
+_LOGGING_CLASS = re.compile(
+    r"logging\.(StreamHandler|FileHandler|NullHandler|Formatter|Filter|handlers\.(Timed)?Rotating\w*Handler)"
+)
+_LOG_FILE = re.compile(
+    r"\$\{(hydra\.runtime\.output_dir|hydra\.(run|sweep)\.dir|run_dir)\}(/(?!\.\.?(/|$))([\w.-]|\$\{hydra\.job\.name\})+)+"
+)
+_MAY_BE_SET = re.compile(  # of the environment: nothing that names code or a library
+    r"(OMP|MKL|OPENBLAS)_NUM_THREADS|CUDA_VISIBLE_DEVICES|CUBLAS_WORKSPACE_CONFIG|NCCL_(DEBUG|SOCKET_IFNAME|IB_DISABLE|P2P_DISABLE)"
+    r"|GLOO_SOCKET_IFNAME"
+)
 _OTHER_ENVIRONMENT = re.compile(r"oc\.env:(?!RUN_ID\})|\$\{env:|\$\{\s*oc\.\$")
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 
@@ -27,7 +36,7 @@ def hydra_mistakes(hydra: DictConfig, *, is_multirun: bool) -> list[str]:
         is_multirun: whether there is a sweep, for which alone launchers and sweepers are used.
     """
     values = OmegaConf.to_container(hydra, resolve=False)
-    found = [*_plugins(values, is_multirun), *_logging(values), *_environment(values)]
+    found = [*_plugins(values, is_multirun), *_logging(values), *_environment(values), *_folders(values)]
     return list(dict.fromkeys(found))
 
 
@@ -75,7 +84,9 @@ def _logging(values: Any) -> Iterator[str]:
             if key == "()" and value != "colorlog.ColoredFormatter":
                 yield f"{path}: factories are refused, got {value!r}"
             elif key == "class" and not _LOGGING_CLASS.fullmatch(str(value)):
-                yield f"{path} must be a class of Python's logging, got {value!r}"
+                yield f"{path} must be a class of Python's logging that writes to a terminal or a file, got {value!r}"
+            elif key == "filename" and not _LOG_FILE.fullmatch(str(value)):
+                yield f"{path} must lie in the run folder, such as ${{hydra.runtime.output_dir}}/logs/own.log, got {value!r}"
             elif isinstance(value, str) and "ext://" in value and value not in _STREAMS:
                 yield f"{path} must be {' or '.join(_STREAMS)}, got {value!r}"
 
@@ -83,9 +94,27 @@ def _logging(values: Any) -> Iterator[str]:
 def _environment(values: Any) -> Iterator[str]:
     for name in (values.get("job") or {}).get("env_copy") or []:
         yield f"hydra.job.env_copy: '{name}' is refused, since its value would be written into the run folder"
+    for name in (values.get("job") or {}).get("env_set") or {}:
+        if not _MAY_BE_SET.fullmatch(str(name)):
+            yield f"hydra.job.env_set.{name} is refused, since variables can make other code run. Set it in the shell"
     for path, _, value in _leaves(values, "hydra"):
         if isinstance(value, str) and _OTHER_ENVIRONMENT.search(value):
             yield f"{path}={value} is refused: of the environment only ${{oc.env:RUN_ID}} is read"
+
+
+def _folders(values: Any) -> Iterator[str]:
+    """Jobs of a sweep stay below its folder, and Hydra's copies of the configuration, which hold paths, are not written."""
+    name = str((values.get("job") or {}).get("name") or "")
+    if "/" in name:
+        yield f"hydra.job.name={name} must be a name without '/', since files are called after it"
+    subdir = str((values.get("sweep") or {}).get("subdir") or "")
+    if subdir.startswith(("/", "~")) or ".." in subdir.split("/"):
+        yield f"hydra.sweep.subdir={subdir} leads out of the folder of the sweep; give a name below it"
+    if (copies := values.get("output_subdir")) is not None:
+        yield f"hydra.output_subdir={copies} is refused: it would hold paths, readable by all; config.yaml of the run says the same"
+    most = (values.get("sweeper") or {}).get("max_batch_size")
+    if isinstance(most, (int, float)) and most < 1:
+        yield f"hydra.sweeper.max_batch_size must be at least 1, got {most}"
 
 
 def _leaves(value: Any, path: str, key: str = "") -> Iterator[tuple[str, str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from scanlens.errors import did_you_mean
 
 MAX_ALIAS_DEPTH = 8
+LARGEST_FLOAT = sys.float_info.max
+WRITTEN_OUT = 1e15  # whole numbers from here on are shown as powers of ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Scalar(Kind):
         if isinstance(value, bool) or value is None:
             return self.name == {True: "bool", False: "bool", None: "None"}[value]
         if self.name == "float":
-            return isinstance(value, (int, float)) and math.isfinite(value)
-        return {"int": int, "str": str}.get(self.name) is type(value)
+            return isinstance(value, (int, float)) and abs(value) <= LARGEST_FLOAT
+        return {"int": int, "str": str}.get(self.name) is type(value) and not _is_beyond_64_bits(value)
 
     def words(self) -> str:
         names = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "None": "null"}
@@ -50,7 +53,9 @@ class Scalar(Kind):
     def hint(self, value: Any) -> str:
         if isinstance(value, str) and self.name in ("int", "float") and _is_number(value):
             return f"Write it without quotes: {value}."
-        if isinstance(value, float) and self.name == "int" and value.is_integer():
+        if self.name == "int" and _is_beyond_64_bits(value):
+            return "It is larger than 64 bits hold."
+        if isinstance(value, float) and self.name == "int" and value.is_integer() and abs(value) < WRITTEN_OUT:
             return f"Write {value:.0f}."
         return ""
 
@@ -218,6 +223,10 @@ def _literal(node: ast.expr) -> Any:
 
 def _is_ellipsis(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is Ellipsis
+
+
+def _is_beyond_64_bits(value: Any) -> bool:
+    return type(value) is int and not -(2**63) <= value < 2**63
 
 
 def _is_number(text: str) -> bool:

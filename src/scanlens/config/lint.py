@@ -11,7 +11,7 @@ from hydra.core.default_element import GroupDefault
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from scanlens.config.composing import Composer
+from scanlens.config.composing import Composer, leads_out
 from scanlens.config.not_offered import why_not
 from scanlens.errors import did_you_mean
 
@@ -45,6 +45,9 @@ class Linter:
         shadowed = self.composer.shadowed(config_path)
         if shadowed:
             return [f"{shadowed} has no effect, since {label} has the same name; give it another"]
+        outside = [one for entry in entries if leads_out((one := str(getattr(entry, "path", "") or "")).lstrip("/"))]
+        if outside:
+            return [f"{label}: '{outside[0]}' leads out of the folder of options; use one that lies in it"]
         found = [
             text for entry in entries if isinstance(entry, GroupDefault) for text in self._entry(config_path, entry)
         ]

@@ -10,8 +10,11 @@ from typing import Any
 
 import yaml
 
+from scanlens.config.bounds import FROZEN, file_mistake, text_mistake
+from scanlens.config.targets import foreign_targets
 from scanlens.errors import ConfigError, RunError
 from scanlens.files import write_text
+from scanlens.run_schema import KEY, RUN_SCHEMA, up_to_date
 
 CONFIG_FILE = "config.yaml"
 # One hop to another setting, or the name of the run. Anything else could copy a secret of the environment into a file.
@@ -49,6 +52,11 @@ def interpolation_mistakes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(path, f"{path}={text} is refused: {why}") for path, text in _texts(raw) if not _is_allowed(text)]
 
 
+def unwritable(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(path, text) of every text that neither a file name nor a file of a run can hold."""
+    return [(path, f"{path} {why}, got {text[:60]!r}") for path, text in _texts(values) if (why := text_mistake(text))]
+
+
 def freeze(config: Mapping[str, Any], run_dir: str | Path) -> None:
     """Write `config.yaml` of a run: plain YAML, interpolations followed, whole or not at all.
 
@@ -59,25 +67,33 @@ def freeze(config: Mapping[str, Any], run_dir: str | Path) -> None:
     wrong = [text for _, text in [*interpolation_mistakes(config), *unresolved]]
     if wrong:
         raise ConfigError(wrong)
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({KEY: RUN_SCHEMA, **values}, sort_keys=False, allow_unicode=True)
     write_text(Path(run_dir) / CONFIG_FILE, text, private=True)  # it holds paths
 
 
 def load_frozen(run_dir: str | Path) -> dict[str, Any]:
-    """The configuration that a run was frozen with; nothing but plain values is read.
+    """The configuration that a run was frozen with, brought up to date; nothing but plain values is read.
 
     Raises:
-        RunError: if there is none, or it is no configuration.
+        RunError: if there is none, it is no configuration, a newer version wrote it, or it names a class that is not on the list.
     """
     file = Path(run_dir) / CONFIG_FILE
     if not file.is_file():
         raise RunError(f"no run in {run_dir}: {CONFIG_FILE} is missing. Give the folder that a training printed.")
+    if wrong := file_mistake(file, FROZEN):
+        raise RunError(f"{file}: {wrong}. No run writes such a file; restore it from a copy.")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, ValueError) as error:
         raise RunError(f"{file} is no plain YAML: {error}") from error
     if not isinstance(values, dict):
         raise RunError(f"{file} holds no configuration")
+    values = up_to_date(values, file)
+    if foreign := sorted(foreign_targets(values)):
+        raise RunError(
+            f"{file} names what a run may not build: {', '.join(foreign[:3])}. No training writes that, so the file was changed "
+            "by hand; nothing of it was run. Restore it from a copy."
+        )
     return values
 
 

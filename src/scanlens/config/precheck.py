@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from scanlens.config.bounds import word_mistake
 from scanlens.config.check import find_mistakes
 from scanlens.config.composing import COMMAND_LINE, Composed, Composer
 from scanlens.config.hydra_rules import hydra_mistakes
@@ -26,6 +27,7 @@ MAX_COMBINATIONS = (
     24  # of swept groups that are composed all; beyond, every two options that can meet, up to twice as many
 )
 MAX_JOINT_VALUES = 100  # combinations of swept values that are judged all; beyond, each value is judged alone
+MAX_JOBS = 100_000  # of one swept setting
 MAX_VALUES = 500  # of one setting; of more, the first ones and the last
 Refused = (HydraException, OmegaConfBaseException, ValueError)
 
@@ -88,15 +90,21 @@ class _Judge:
         self._check_swept_choices(kept, values)
 
     def _parsed(self, text: str) -> Override | None:
+        if too_much := word_mistake(text):
+            self._say(f"'{text[:60]}...' cannot be read: {too_much}")
+            return None
         try:
             (override,) = OverridesParser.create().parse_overrides([text])
-        except OverrideParseException:
+        except (OverrideParseException, RecursionError):
             self._say(f"'{text}' cannot be read; write name=value, with quotes around a value of special characters")
             return None
         if override.is_sweep_override():
             override.config_loader = self.composer.loader
             if override.is_hydra_override():
                 self._say(f"'{text}': Hydra's own settings cannot be swept over")
+                return None
+            if (jobs := _num_values(override)) > MAX_JOBS:
+                self._say(f"'{text}' gives {jobs:,} values, at most {MAX_JOBS:,} are swept over; give fewer")
                 return None
             if not self.is_multirun:
                 self._say(f"'{text}' gives several values; add -m to sweep over them, or write [a,b] for a list")
@@ -175,6 +183,10 @@ class _Judge:
         except Refused as error:
             self.found.append(_first_line(error))
             return
+        if not OmegaConf.is_missing(task, "facts") and task.get("facts") is not None:
+            self.found.append(
+                f"{composed.where('facts')}: facts are what the data decided, written by runs; leave them out"
+            )
         found = find_mistakes(task, choices=composed.choices, where=composed.where)
         self.found += [text for text in found if not self._is_spoiled(text)]
 
@@ -258,6 +270,15 @@ def _values(override: Override) -> Iterator[Any]:
         yield from (value.start, value.end)
     else:
         yield from (Override._convert_value(one) for one in override.sweep_iterator())
+
+
+def _num_values(override: Override) -> int:
+    """How many values a range gives; nothing is counted through. Of other sweeps each value was typed."""
+    value = override.value()
+    if not isinstance(value, RangeSweep) or value.start is None or value.stop is None or not value.step:
+        return 1
+    num = abs(value.stop - value.start) / abs(value.step)
+    return math.ceil(num) if math.isfinite(num) else 2**63
 
 
 def _with_first_value(override: Override) -> Override:

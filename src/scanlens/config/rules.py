@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scanlens.config.kinds import WRITTEN_OUT
 from scanlens.errors import did_you_mean
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS
 
@@ -67,6 +68,26 @@ RANGES = {
     "model.padding": Range(0, 64),
     "model.width": Range(0, 64, low_open=True),
     "task.denoising_std": Range(0, 10),
+    "model.channels": Range(1, 4096),
+    "model.hidden_sizes": Range(1, 65536),
+    "model.latent_channels": Range(1, 4096),
+    "preprocess.size": Range(8, 4096),
+    "preprocess.channels": Range(1, 64),
+    "preprocess.lower_percentile": Range(0, 100, high_open=True),
+    "preprocess.upper_percentile": Range(0, 100, low_open=True),
+    "data.num_patients": Range(1, 1_000_000),
+    "data.slices_per_patient": Range(1, 10_000),
+    "data.size": Range(8, 4096),
+    "data.seed": Range(0, 2**32 - 1),
+    "data.class_shares": Range(0, 1e9, low_open=True),
+    "data.shortcut_rate": Range(0, 1),
+    "data.every": Range(1, 1_000_000),
+    "data.frame": Range(0, 1_000_000),
+    "data.min_content": Range(0, 1),
+    "data.max_rows": Range(1, 2**40),
+    "data.max_pixels": Range(1, 2**40),
+    "data.max_voxels": Range(1, 2**40),
+    "data.max_bytes": Range(1, 2**40),
     "optim.lr": Range(0, 100, low_open=True),
     "optim.weight_decay": Range(0, 100),
     "optim.momentum": Range(0, 1, high_open=True),
@@ -107,6 +128,7 @@ def rule_mistakes(config: Values, *, choices: Mapping[str, str]) -> Iterator[Mis
         choices: the option taken of each group, as far as known.
     """
     yield from _run_id(config)
+    yield from _places(config)
     yield from _ranges(config)
     yield from _split(config)
     yield from _operating_point(config)
@@ -126,11 +148,22 @@ def _run_id(config: Values) -> Iterator[Mistake]:
         yield "run_id", f"run_id must be {RUN_ID_WORDS}, got '{name}'"
 
 
+def _places(config: Values) -> Iterator[Mistake]:
+    """An empty path would be the folder where the command is typed, or the root of the disk."""
+    for path in ("paths.outputs", "paths.cache", "run_dir", "data.root", "data.file", "split.file", "model.weights"):
+        place = _at(config, path)
+        if isinstance(place, str) and not place.strip():
+            yield path, f"{path} must be a path, got an empty text. Name a folder or file, or leave the setting out"
+
+
 def _ranges(config: Values) -> Iterator[Mistake]:
     for path, allowed in RANGES.items():
-        value = _number_at(config, path)
-        if value is not None and not allowed.has(value):
-            yield path, f"{path} must be {allowed.words()}, got {_number(value)}"
+        given = _at(config, path)
+        values = given if isinstance(given, list) else [given]
+        wrong = [one for one in values if _is_number(one) and not allowed.has(one)]
+        if wrong:
+            each = "each of " if isinstance(given, list) else ""
+            yield path, f"{each}{path} must be {allowed.words()}, got {_number(wrong[0])}"
     for path in ("trainer.limit_train_batches", "trainer.limit_val_batches"):
         value = _number_at(config, path)
         allowed = Range(0, 1, low_open=True) if isinstance(value, float) else Range(1, 1e9)
@@ -321,4 +354,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else f"{value:g}"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "a number beyond 64 bits"
+    return str(int(value)) if abs(value) < WRITTEN_OUT and float(value).is_integer() else f"{value:g}"

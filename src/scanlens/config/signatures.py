@@ -102,6 +102,10 @@ def _source_file(name: str) -> Path:
         raise NoSignature(f"there is no package '{top}' here")
     folder = Path(next(iter(spec.submodule_search_locations)))
     for part in rest[:-1]:
+        if (folder / f"{part}.py").is_file():
+            raise NoSignature(
+                f"'{part}' in {folder.name} is a module, and nothing that it imports may be named through it"
+            )
         if not (folder / part).is_dir():
             raise NoSignature(f"there is no '{part}' in {folder.name}. {did_you_mean(part, _modules_in(folder))}")
         folder /= part

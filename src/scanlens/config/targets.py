@@ -11,11 +11,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
-from scanlens.config.signatures import NoSignature, signature_of
+from scanlens.config.signatures import OWN_PACKAGE, NoSignature, signature_of
 from scanlens.errors import ConfigError
 
 # Exact names, and prefixes (they end with a dot), by the part of the configuration that may use them.
@@ -76,6 +76,42 @@ def target_mistake(target: object, *, part: str | None = None) -> str | None:
     if not (found.is_class or found.target in FUNCTIONS) or "._" in found.target:
         return f"_target_ '{target}' is not a public class"
     return _missing_package(found.target)
+
+
+def foreign_targets(config: Mapping[str, Any]) -> set[str]:
+    """Every `_target_`, at any depth, that is neither of this package nor on the list of its part.
+
+    Names of ours may be those of another version; whoever builds them looks at the list.
+    """
+    return {
+        f"{part} has _target_ {target!r}"
+        for part, node in config.items()
+        for target in _targets(node)
+        if _is_foreign(target, str(part))
+    }
+
+
+def _targets(value: Any) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield value["_target_"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _targets(one)
+
+
+def _is_foreign(target: object, part: str) -> bool:
+    if not isinstance(target, str) or not _DOTTED_NAME.fullmatch(target):
+        return True
+    is_own = target.startswith(f"{OWN_PACKAGE}.")
+    if not (is_own or is_allowed(target, part=part)):
+        return True
+    try:
+        found = signature_of(target).target
+    except NoSignature:
+        return not is_own
+    return not (found.startswith(f"{OWN_PACKAGE}.") if is_own else is_allowed(found, part=part))
 
 
 def _not_allowed(target: str, part: str | None) -> str:

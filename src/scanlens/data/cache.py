@@ -130,6 +130,11 @@ def build_cache(
     return found
 
 
+def is_whole(entry: Path) -> bool:
+    """Whether an entry is there and neither damaged nor of another format."""
+    return _opened(entry) is not None
+
+
 def open_cache(entry: Path) -> CachedImages:
     """An entry that must exist.
 

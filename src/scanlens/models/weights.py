@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -151,7 +152,11 @@ def _broken(file: Path, error: Exception) -> ModelError:
 
 def _read_torch(file: Path) -> State:
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # of pickles of another protocol, which are refused in our words
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"Weights file '{file}' is broken, or holds more than tensors, which is not loaded because it could run "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from scanlens.cluster.following import leading, wait_for_call
 from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import RunError
 from scanlens.files import FileInUse, locked, remove_partial, write_json
-from scanlens.runs import Config, Run
+from scanlens.runs import Config, Run, read_mapping
 
 log = logging.getLogger(__name__)
 STAGES = ("prepare", "fit", "judge", "report")
@@ -53,6 +52,10 @@ def _train_run(config: Config, run: Run) -> float | None:
     done = stages_done(run)
     if done:
         _refuse_other_settings(config, run)
+    if "prepare" in done and "fit" not in done:
+        from scanlens.pipeline.run_images import refuse_other_images
+
+        refuse_other_images(run)
     if done == list(STAGES):
         log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
         return _best(run)
@@ -86,7 +89,12 @@ def stages_done(run: Run) -> list[str]:
     """The stages that ended, in their order; empty for a new run."""
     if not (run.provenance_file.is_file() and run.config_file.is_file()):
         return []
-    return list(json.loads(run.provenance_file.read_text(encoding="utf-8")).get("stages", []))
+    stages = read_mapping(run.provenance_file).get("stages", [])
+    if not (isinstance(stages, list) and all(one in STAGES for one in stages)):
+        raise RunError(
+            f"{run.provenance_file}: stages must be some of {', '.join(STAGES)}, got {stages!r}. Restore it from a copy."
+        )
+    return stages
 
 
 def _stage(name: str) -> Callable[[Config, Run], object]:
@@ -113,7 +121,7 @@ def _timed(run: Run, stage: str) -> Iterator[None]:
     """Note the end and the duration of a stage in provenance.json; a stage that fails is not noted."""
     began = time.perf_counter()
     yield
-    content = json.loads(run.provenance_file.read_text(encoding="utf-8"))
+    content = read_mapping(run.provenance_file)
     content["duration_s"][stage] = round(time.perf_counter() - began, 2)
     content["stages"] = [name for name in STAGES if name in {*content["stages"], stage}]
     content["warnings"] = run.facts["warnings"]
@@ -140,9 +148,9 @@ def differences(new: object, old: object, where: str = "") -> list[str]:
 
 
 def _best(run: Run) -> float | None:
-    content = json.loads(run.evaluation_file.read_text(encoding="utf-8"))
-    value = content["monitor"]["value"]
-    return None if value is None else float(value)
+    monitor = read_mapping(run.evaluation_file).get("monitor")
+    value = monitor.get("value") if isinstance(monitor, dict) else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _print_table(run: Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +10,6 @@ import torch
 from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.config import build
 from scanlens.data.balance import BalancePlan
-from scanlens.data.module import ScanData
 from scanlens.errors import ConfigError
 from scanlens.explain.base import Explainer
 from scanlens.losses import ClassificationLoss, class_prior, inverse_frequency_weights
@@ -89,21 +87,6 @@ def build_explainers(run: Run, network: Network) -> list[Explainer]:
         raise ConfigError([str(error)]) from error
     explainers: list[Explainer] = method.explainers_for(network)
     return explainers
-
-
-def open_data(run: Run) -> ScanData:
-    """The images of a prepared run; only the run folder and its cache entry are read."""
-    config, facts = run.config, run.facts
-    return ScanData(
-        cache=Path(facts["cache"]),
-        rows=run.split_rows,
-        class_names=facts["class_names"],
-        plan=build(config["loader"]),
-        augment=build(config["augment"]),
-        balance=build(config["balance"]),
-        seed=config["seed"],
-        only_classes=config["task"].get("train_on"),
-    )
 
 
 def settle_hardware(trainer: Config, *, model: Config) -> Config:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from scanlens.config import freeze
 from scanlens.errors import RunError
 from scanlens.evaluation.checks import Floats
 from scanlens.evaluation.uncertainty import Together, together
-from scanlens.files import read_csv, write_csv, write_json
+from scanlens.files import read_csv, write_bytes, write_csv, write_json
 from scanlens.pipeline.candidates import Candidate, read_candidates, training_warnings
 from scanlens.pipeline.judge import judge_classes
 from scanlens.pipeline.patients import patient_plan, read_predicted, verdict
@@ -97,7 +96,7 @@ def _write_head(run: Run, members: Sequence[Candidate]) -> None:
     freeze(config | {"run_id": run.folder.name, "run_dir": str(run.folder)}, run.folder)
     for name in COPIED:
         if (first.folder / name).is_file():
-            shutil.copy(first.folder / name, run.folder / name)
+            write_bytes(run.folder / name, (first.folder / name).read_bytes(), private=True)
     write_json(
         run.members_file, {"schema_version": 1, "rule": "mean of probabilities", "members": [m.name for m in members]}
     )

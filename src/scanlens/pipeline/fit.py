@@ -31,10 +31,11 @@ from scanlens.data.module import ScanData
 from scanlens.errors import RunError
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights, save_weights
-from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
+from scanlens.pipeline.build import build_explainers, build_task, rebuild_network
 from scanlens.pipeline.checkpoints import LAST, WholeCheckpoints, checkpoint_to_resume
 from scanlens.pipeline.group_environment import GroupEnvironment
 from scanlens.pipeline.lineage.stored import as_metadata, read_lineage
+from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from scanlens.explain.contrast import Contrast
 from scanlens.files import read_csv, write_json
 from scanlens.models.base import Network
 from scanlens.models.weights import load_weights
-from scanlens.pipeline.build import build_explainers, build_task, open_data, rebuild_network
+from scanlens.pipeline.build import build_explainers, build_task, rebuild_network
 from scanlens.pipeline.case_calls import write_case_calls
 from scanlens.pipeline.context import add_context
 from scanlens.pipeline.explanations.asked import verdict_writer
@@ -34,6 +34,7 @@ from scanlens.pipeline.mistakes import write_mistakes
 from scanlens.pipeline.moved_maps import measured_explainers
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
 from scanlens.pipeline.robustness import write_robustness
+from scanlens.pipeline.run_images import open_data
 from scanlens.pipeline.subgroups import judge_groups
 from scanlens.pipeline.trust import judge_trust
 from scanlens.pipeline.uncertainty import add_passes, judge_passes, passes_of

@@ -32,9 +32,9 @@ from scanlens.evaluation.target_class import TargetClass
 from scanlens.files import write_json
 from scanlens.models.base import Network
 from scanlens.pipeline import only_writer, stages_done
-from scanlens.pipeline.build import open_data
 from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.pipeline.progress import progress_bar
+from scanlens.pipeline.run_images import open_data
 from scanlens.pipeline.trust import binary_predictions, named_class
 from scanlens.report.folder import ROBUSTNESS_VERSION
 from scanlens.report.page import write_report

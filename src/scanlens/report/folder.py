@@ -21,6 +21,7 @@ import yaml
 
 from scanlens.errors import RunError
 from scanlens.files import from_cell
+from scanlens.run_schema import up_to_date
 
 MAX_FILE_MIB = 256
 SCHEMA_VERSION = 1
@@ -92,7 +93,7 @@ def read_run(run_dir: Path) -> RunFolder:
         raise RunError(
             f"no run folder at {run_dir}. Give the folder that a training printed, such as outputs/<RUN_ID>."
         )
-    config = _yaml(run_dir / "config.yaml")
+    config = up_to_date(_yaml(run_dir / "config.yaml"), run_dir / "config.yaml")
     facts = mapping(config.pop("facts", None))
     evaluation = _required_json(run_dir / "evaluation.json")
     version = evaluation.get("schema_version", SCHEMA_VERSION)

@@ -24,9 +24,9 @@ from scanlens.explain.limits_plan import LimitsPlan
 from scanlens.explain.shortcut_plan import ShortcutPlan
 from scanlens.models.base import Network
 from scanlens.pipeline import stages_done
-from scanlens.pipeline.build import open_data
 from scanlens.pipeline.moved_maps import explainers_of
 from scanlens.pipeline.patients import Predicted, read_predicted
+from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
 Mask = NDArray[np.uint8]

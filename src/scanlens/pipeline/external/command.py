@@ -17,7 +17,7 @@ from scanlens.evaluation.independent import independent_difference
 from scanlens.files import write_csv, write_json
 from scanlens.models.base import Network
 from scanlens.pipeline.audit import write_quarantine
-from scanlens.pipeline.build import build_task, open_data, settle_hardware
+from scanlens.pipeline.build import build_task, settle_hardware
 from scanlens.pipeline.decode import Listed
 from scanlens.pipeline.division import alike_images
 from scanlens.pipeline.external.classes import ClassMatch
@@ -32,6 +32,7 @@ from scanlens.pipeline.folders import own_folder, timed_folder
 from scanlens.pipeline.judge import judge_classes
 from scanlens.pipeline.meta_table import public_columns, write_meta
 from scanlens.pipeline.patients import places_in_volumes, read_predicted
+from scanlens.pipeline.run_images import open_data
 from scanlens.pipeline.subgroups import judge_groups
 from scanlens.report.external import console_lines
 from scanlens.report.latex import write_results
