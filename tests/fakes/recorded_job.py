@@ -32,5 +32,6 @@ def train_run(config: dict[str, Any]) -> float:
 if __name__ == "__main__":
     pipeline: Any = types.ModuleType("scanlens.pipeline")
     pipeline.train_run = train_run
+    pipeline.__path__ = [str(Path(cli.__file__).parent / "pipeline")]  # of which only the job is replaced
     sys.modules["scanlens.pipeline"] = pipeline
     cli.train(sys.argv[1:])
