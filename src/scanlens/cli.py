@@ -298,7 +298,7 @@ def _train(arguments: list[str]) -> None:
         _follow(arguments, group)
         return
     options = _parsed(arguments)
-    searches = any(word.lstrip("+").startswith("hparams_search=") for word in options.overrides)
+    searches = any(word.startswith("hparams_search=") and word != "hparams_search=grid" for word in options.overrides)
     flags = ["-m"] if searches and not _is_multirun(options) else []
     _compose_and_run("train", [*arguments, *flags], sweep_job if searches or _is_multirun(options) else run_job)
 

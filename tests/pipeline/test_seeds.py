@@ -33,7 +33,7 @@ STUB = """
 import json
 from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
-from scanlens import cli
+from scanlens import cli, jobs
 from scanlens.errors import DataError
 
 def run_job(config):
@@ -44,7 +44,7 @@ def run_job(config):
     (folder / "config.yaml").write_text("facts: {}")
     (folder / "provenance.json").write_text(json.dumps({"stages": ["prepare", "fit", "judge", "report"]}))
 
-cli.run_job = run_job
+jobs.run_job = run_job
 cli.main()
 """
 TINY = ["data.num_patients=18", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]

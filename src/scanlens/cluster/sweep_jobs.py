@@ -59,7 +59,7 @@ def write_job(folder: Path, job: SweepJob) -> None:
     write_json(_file(folder, job.number), asdict(job), private=True)
 
 
-def change_job(folder: Path, number: int, **changes: Any) -> None:
+def change_job(folder: Path, number: int, /, **changes: Any) -> None:
     """Note what is new of a job that was noted before; nothing, of one that was not."""
     if (job := read_job(folder, number)) is not None:
         write_job(folder, replace(job, **changes))

@@ -58,7 +58,7 @@ class Watch:
 
     folder: Path
     jobs: list[Watched]
-    heard: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=lambda: time.monotonic())
     told: float = float("-inf")
 
     def wait(self) -> list[Any]:

@@ -126,9 +126,9 @@ def _content(folder: Path, jobs: Sequence[SweepJob], search: Config | None) -> C
 
 
 def _varied(words: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
-    """Settings that are not the same in all jobs, and words that are; of one job alone, all are told as its own."""
+    """Settings that are not the same in all jobs, and words that are."""
     names = list(dict.fromkeys(name for one in words for name in one))
-    varied = [name for name in names if len(words) == 1 or len({one.get(name) for one in words}) > 1]
+    varied = [name for name in names if len({one.get(name) for one in words}) > 1]
     return varied, [f"{name}={words[0][name]}" for name in names if name not in varied]
 
 
