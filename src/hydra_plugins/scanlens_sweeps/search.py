@@ -81,7 +81,11 @@ class SearchSweeper(AnySweeper):  # type: ignore[misc]
                 self._search(study, folder, fixed, space)
             finally:
                 if study.trials:
-                    gather_sweep(folder, is_over=True, search=_found(study, folder, fixed, self._monitor()))
+                    found = _found(study, folder, fixed, self._monitor())
+                    gather_sweep(folder, is_over=True, search=found)
+                    whole = _command(_own(fixed), study, folder)
+                    if whole != found["command"]:  # which may be passed on
+                        log.info("the whole command: %s", whole)
         if not _complete(study):
             raise RunError("no trial of the search gave a value; the reasons stand above")
 
@@ -124,8 +128,10 @@ class SearchSweeper(AnySweeper):  # type: ignore[misc]
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         name, direction = self._monitor()
-        words = sorted(word for word in fixed if _name_of(word) not in NOT_OF_THE_SEARCH)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'search.db'}")
+        words = sorted(_own(fixed))
+        database = folder / "search.db"
+        database.touch(mode=0o600)  # it names folders
+        storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
         study = optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
         asked = {
             "monitor": name,
@@ -235,9 +241,11 @@ def _complete(study: Any) -> list[Any]:
 
 def _found(study: Any, folder: Path, fixed: Sequence[str], monitor: tuple[str, str]) -> dict[str, Any]:
     """`search` of sweep.json."""
+    from scanlens.report.sweep import overrides_in_public
+
     complete = _complete(study)
     best = study.best_trial if complete else None
-    words = [word for word in fixed if _name_of(word) not in NOT_OF_THE_SEARCH]
+    public = [f"{name}={value}" for name, value in overrides_in_public(_own(fixed)).items()]
     return {
         "monitor": monitor[0],
         "direction": monitor[1],
@@ -247,7 +255,7 @@ def _found(study: Any, folder: Path, fixed: Sequence[str], monitor: tuple[str, s
         if best
         else None,
         "median": statistics.median(trial.value for trial in complete) if complete else None,
-        "command": _command([*words, *words_of(best.params)], folder, best.number) if best else None,
+        "command": _command(public, study, folder),
     }
 
 
@@ -255,8 +263,17 @@ def _name_of(word: str) -> str:
     return word.partition("=")[0].lstrip("+")
 
 
-def _command(words: Sequence[str], folder: Path, number: int) -> str:
-    """What judges a trial on test images: the same run, gone on with."""
-    run_dir = os.path.relpath(folder / str(number))
-    all_words = [*words, f"run_id={os.environ.get('RUN_ID', folder.name)}", f"run_dir={run_dir}"]
-    return " ".join(["python train.py", *(shlex.quote(word) for word in all_words)])
+def _own(fixed: Sequence[str]) -> list[str]:
+    """Words that say what is trained."""
+    return [word for word in fixed if _name_of(word) not in NOT_OF_THE_SEARCH]
+
+
+def _command(words: Sequence[str], study: Any, folder: Path) -> str | None:
+    """What judges the best trial on test images: the same run, gone on with."""
+    if not _complete(study):
+        return None
+    best = study.best_trial
+    run_dir = os.path.relpath(folder / str(best.number))
+    run_id = os.environ.get("RUN_ID", folder.name)
+    asked = [*words, *words_of(best.params), f"run_id={run_id}", f"run_dir={run_dir}"]
+    return " ".join(["python train.py", *(shlex.quote(word) for word in asked)])

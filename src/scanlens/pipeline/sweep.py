@@ -56,7 +56,7 @@ def gather_sweep(folder: Path, *, is_over: bool = False, search: Config | None =
         )
     jobs = _settled(folder, jobs, is_over=is_over)
     former = _former(folder)
-    search = search if search is not None else former.get("search")
+    search = _with_test(folder, search if search is not None else former.get("search"))
     content = _content(folder, jobs, search)
     write_json(folder / "sweep.json", content)
     write_csv(folder / "sweep.csv", *_table(content))
@@ -103,6 +103,15 @@ def _settled(folder: Path, jobs: Sequence[SweepJob], *, is_over: bool) -> list[S
             change_job(folder, job.number, status=now.status, reason=now.reason)
         settled.append(now)
     return settled
+
+
+def _with_test(folder: Path, search: Config | None) -> Config | None:
+    """A search, with the test results of its best trial once that has been judged."""
+    best = (search or {}).get("best")
+    if search is None or not best:
+        return search
+    evaluation = _json(Run(folder / str(best["number"])).evaluation_file)
+    return {**search, "best": {**best, "levels": _results(evaluation)}}
 
 
 def _former(folder: Path) -> Config:

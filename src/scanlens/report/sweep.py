@@ -114,7 +114,13 @@ def findings(content: Content) -> list[str]:
             f"Its value is too good: it is the best of {num:.0f}, chosen by the very images that it was measured on, "
             f"and would be so if all settings were equally good. The median of the trials is {significant(search.get('median'), 4)}."
         )
-    if search.get("command"):
+    judged = [
+        f"{LABELS[metric][0]} {LEVEL_NAMES[level]} {with_interval(_result(best, level, metric), LABELS[metric][1])}"
+        for level, metric in _results([best])
+    ]
+    if judged:
+        told.append(f"Judged on test images, it has {', '.join(judged)}. These numbers were not chosen by.")
+    elif search.get("command"):
         told.append(f"No trial was judged on test images. Judge the best one there, once: {search['command']}")
     return told
 
@@ -138,11 +144,20 @@ def _cells(content: Content) -> tuple[list[str], list[list[str]]]:
         values, monitor = mapping(job.get("values")), mapping(job.get("monitor"))
         told = significant(monitor.get("value"), 4)
         told += f" {monitor.get('name')}" if len(monitors) > 1 and monitor.get("name") else ""
-        cells = [str(job.get("number")), *(str(values.get(name) or "") for name in varied), str(job.get("status"))]
+        cells = [str(job.get("number")), *(_shown(values.get(name)) for name in varied), str(job.get("status"))]
         cells += [str(job.get("reason") or "") for _ in reasons]
         cells += [told, *(with_interval(_result(job, *one), LABELS[one[1]][1]) for one in results)]
         rows.append([*cells, duration(job.get("fit_s"))])
     return heads, rows
+
+
+def _shown(value: object) -> str:
+    """A setting as it was given; a number with very many digits is rounded."""
+    text = "" if value is None else str(value)
+    try:
+        return text if len(text) <= 8 else significant(float(text), 4)
+    except ValueError:
+        return text
 
 
 def _results(jobs: Sequence[Content]) -> list[tuple[str, str]]:
@@ -186,5 +201,5 @@ def _charts(content: Content) -> list[Markup]:
 
 
 def _label(job: Content) -> str:
-    values = ", ".join(str(value) for value in mapping(job.get("values")).values() if value is not None)
+    values = ", ".join(_shown(value) for value in mapping(job.get("values")).values() if value is not None)
     return f"{job.get('number')}: {values}" if values else f"job {job.get('number')}"
