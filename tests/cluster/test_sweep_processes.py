@@ -1,4 +1,4 @@
-"""Runs of a sweep that have several processes each: every process has the settings of its own run."""
+"""Sweeps on several processes: of each run, or several runs at a time."""
 
 from __future__ import annotations
 
@@ -32,3 +32,17 @@ def test_all_ranks_of_a_job_learn_at_the_rate_of_that_job(tmp_path: Path) -> Non
             )
     ends = [read_csv(tmp_path / "outputs" / "two" / job / "metrics.csv")[-1]["train/loss"] for job in "01"]
     assert ends[0] != ends[1]
+
+
+@pytest.mark.slow
+def test_jobs_side_by_side_are_those_one_after_the_other_with_one_table(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    sweep = ["-m", "seed=1,2", "split.seed=1", *SMALL, "trainer.num_threads=1"]
+    one = train(*sweep, "run_id=one", cwd=tmp_path)
+    assert one.returncode == 0, one.stderr
+    two = train(*sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "run_id=two", cwd=tmp_path)
+    assert two.returncode == 0, two.stderr
+    first, second = (read_csv(tmp_path / "outputs" / name / "sweep.csv") for name in ("one", "two"))
+    assert [row["status"] for row in second] == ["done", "done"]
+    assert [row["best"] for row in second] == [row["best"] for row in first]
+    assert [row["patient_auroc"] for row in second] == [row["patient_auroc"] for row in first]
