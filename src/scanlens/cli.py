@@ -225,6 +225,13 @@ def _folds_asked_for(options: Namespace) -> tuple[Path, list[str], list[str]]:
     os.environ[RUN_ID] = _run_id(options.overrides)
     if options.cfg or options.info or options.hydra_help or options.shell_completion:
         raise ConfigError(["scanlens folds only trains; for questions of this kind there is scanlens train"])
+    if _is_search(options):
+        raise ConfigError(
+            [
+                "scanlens folds trains with settings that are given. Search in each fold by itself: "
+                "python train.py hparams_search=optuna folds=5 fold=0, and so on (docs/clusters.md)"
+            ]
+        )
     words = read_fold_words(options.overrides)
     if words.mistakes:
         raise ConfigError(words.mistakes)
@@ -298,9 +305,13 @@ def _train(arguments: list[str]) -> None:
         _follow(arguments, group)
         return
     options = _parsed(arguments)
-    searches = any(word.startswith("hparams_search=") and word != "hparams_search=grid" for word in options.overrides)
+    searches = _is_search(options)
     flags = ["-m"] if searches and not _is_multirun(options) else []
     _compose_and_run("train", [*arguments, *flags], sweep_job if searches or _is_multirun(options) else run_job)
+
+
+def _is_search(options: Namespace) -> bool:
+    return any(word.startswith("hparams_search=") and word != "hparams_search=grid" for word in options.overrides)
 
 
 def _follow(arguments: list[str], group: Group) -> None:

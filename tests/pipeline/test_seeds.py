@@ -294,6 +294,7 @@ def test_a_study_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
             "'seed=3,4' gives several values; scanlens folds goes over the folds alone",
         ),
         (["seeds=[1,2]", "model=lenet,mlp", "-m"], "'model=lenet,mlp' gives several values"),
+        (["seeds=[1,2]", "hparams_search=optuna"], "Search in each fold by itself"),
         (["seeds=[1,2]", "folds=1"], "split.folds must be at least 2"),
         (["seeds=[1,2]", "split.seed=-4"], "split.seed must be at least 0"),
         (["seeds=[1,2]", "split.file=a.csv", "split.seed=4"], "split.file settles the division, so split.seed=4"),

@@ -37,7 +37,9 @@ def sweep(tmp_path: Path) -> Path:
     write_job(tmp_path, SweepJob(0, (*words, "seed=1"), DONE, folder="0", value=0.4321))
     write_job(tmp_path, SweepJob(1, (*words, "seed=2"), DONE, folder="1", value=0.25))
     write_job(tmp_path, SweepJob(2, (*words, "seed=3"), FAILED, "no images <under> here", folder="2"))
-    write_job(tmp_path, SweepJob(10, (*words, "seed=4"), CANCELLED, "it was cancelled", folder="10"))
+    write_job(
+        tmp_path, SweepJob(10, (*words, "seed=4"), CANCELLED, "it was cancelled; see /home/anna/log", folder="10")
+    )
     return tmp_path
 
 

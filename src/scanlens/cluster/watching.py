@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -108,7 +109,11 @@ class Watch:
         noted = read_job(self.folder, job.number)
         own = noted.reason if noted is not None and noted.status not in (QUEUED, RUNNING) else ""
         reason = f"{slurm_jobs.ENDED[job.state]} (Slurm: {job.state})" + (f"; {own}" if own else "")
-        reason += "" if job.state == "CANCELLED" else f"; see {job.log_file}"
+        reason += (
+            ""
+            if job.state == "CANCELLED"
+            else f"; its log, in the folder of the sweep: {os.path.relpath(job.log_file, self.folder)}"
+        )
         change_job(self.folder, job.number, status=status_of(job.state), reason=reason)
         return RunError(f"job {job.name} of Slurm: {reason}")
 

@@ -26,6 +26,7 @@ from scanlens.files import write_csv, write_json
 from scanlens.pipeline.levels import levels_of
 from scanlens.report.folder import SWEEP_VERSION
 from scanlens.report.sweep import METRICS, build_sweep_page, overrides_in_public, sweep_table
+from scanlens.report.words import without_paths
 from scanlens.runs import Config, Run
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def _about(
         "number": job.number,
         "values": {name: words.get(name) for name in varied},
         "status": job.status,
-        "reason": job.reason,
+        "reason": without_paths(job.reason),
         "folder": job.folder,
         "page": page.relative_to(folder).as_posix() if page and page.is_file() else None,
         "monitor": {"name": _monitored(run), "value": job.value},

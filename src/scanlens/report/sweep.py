@@ -119,7 +119,9 @@ def findings(content: Content) -> list[str]:
         for level, metric in _results([best])
     ]
     if judged:
-        told.append(f"Judged on test images, it has {', '.join(judged)}. These numbers were not chosen by.")
+        told.append(
+            f"Judged on test images, it has {', '.join(judged)}. Nothing was chosen by these numbers, unless other trials were judged there too."
+        )
     elif search.get("command"):
         told.append(f"No trial was judged on test images. Judge the best one there, once: {search['command']}")
     return told
