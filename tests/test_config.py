@@ -111,7 +111,7 @@ def test_train_yaml_lists_itself_first_and_the_experiment_last() -> None:
     defaults = yaml.safe_load((config_dir() / "train.yaml").read_text())["defaults"]
     names = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in defaults]
     assert names[0] == "_self_"
-    assert names[-3:] == ["data", "model", "optional experiment"]
+    assert names[-4:] == ["data", "model", "hparams_search", "optional experiment"]
     assert names.index("balance") < names.index("task") < names.index("data")
 
 
@@ -384,6 +384,31 @@ def test_a_launcher_whose_package_is_missing_names_the_extra(
     monkeypatch.setattr(hydra_rules, "_is_installed", lambda package: False)
     (text,) = mistakes_of(composer, "hydra/launcher=slurm", "seed=1,2", is_multirun=True)
     assert text == "hydra/launcher needs the package hydra-submitit-launcher: pip install 'scanlens[slurm]'"
+    (text,) = mistakes_of(composer, "hparams_search=optuna", is_multirun=True)
+    assert text == "hydra/sweeper needs the package optuna: pip install 'scanlens[optuna]'"
+
+
+def test_several_tasks_of_submitits_local_launcher_are_refused_before_they_start(composer: Composer) -> None:
+    pytest.importorskip("submitit")
+    words = ["hydra/launcher=submitit_local", "seed=1,2"]
+    (text,) = mistakes_of(composer, *words, "hydra.launcher.tasks_per_node=2", is_multirun=True)
+    assert text.endswith("hydra.launcher.tasks_per_node=1 trainer=ddp trainer.devices=2")
+    assert mistakes_of(composer, *words, is_multirun=True) == []
+
+
+def test_what_a_search_brings_is_judged_before_it_starts(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scanlens.config import hydra_rules
+
+    monkeypatch.setattr(hydra_rules, "_is_installed", lambda package: True)
+    search = "hparams_search=optuna"
+    assert mistakes_of(composer, search, is_multirun=True) == []
+    assert mistakes_of(composer, search, "model=autoencoder", is_multirun=True) == [], "it has no dropout to search"
+    (text,) = mistakes_of(composer, search, "optim.lr=interval(-1,1e-2)", is_multirun=True)
+    assert "optim.lr must be" in text
+    (text,) = mistakes_of(
+        composer, search, "hydra.sweeper.params={optim.weight_decay: 'interval(-1,0)'}", is_multirun=True
+    )
+    assert "optim.weight_decay must be" in text
 
 
 # Nothing from outside is executed.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from scanlens.config.signatures import OWN_PACKAGE, signature_of
 from scanlens.paths import config_dir
 
 GROUPS = ("data", "model", "task", "preprocess", "augment", "balance", "optim", "trainer", "explain", "callbacks")
-GROUPS += ("logger", "report", "experiment")
+GROUPS += ("logger", "report", "hparams_search", "experiment")
 OPTIONS = sorted((path.parent.name, path.stem) for group in GROUPS for path in (config_dir() / group).glob("*.yaml"))
 NEEDS = {("task", "reconstruction"): ["model=autoencoder"]}
 
@@ -47,7 +46,8 @@ def targets(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("group, option", OPTIONS)
 def test_every_option_composes_and_passes_the_check(composer: Composer, group: str, option: str) -> None:
-    found = precheck([f"{group}={option}", *NEEDS.get((group, option), [])], composer)
+    words = [f"{group}={option}", *NEEDS.get((group, option), [])]
+    found = precheck(words, composer, is_multirun=group == "hparams_search")
     assert [text for text in found if "pip install 'scanlens[" not in text] == []
 
 
@@ -77,7 +77,7 @@ def test_own_classes_take_no_arbitrary_arguments(group: str, option: str) -> Non
 
 def test_the_slurm_launcher_composes_and_its_settings_are_those_of_the_plugin(composer: Composer) -> None:
     plugin = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.config")
-    launcher = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
+    launcher = pytest.importorskip("hydra_plugins.scanlens_sweeps.slurm")
     node = content("hydra/launcher", "slurm")
     known = {field.name for field in dataclasses.fields(plugin.SlurmQueueConf)}
     assert set(node) == known
@@ -192,6 +192,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "explain",
         "dicom",
         "ensemble",
+        "sweep",
         "selftest",
         "cache",
     )
@@ -200,5 +201,5 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
 
 def test_only_the_files_of_commands_speak_to_hydra() -> None:
     for path in config_dir().rglob("*.yaml"):
-        if path.parent != config_dir() and path.parent != Path(config_dir() / "hydra" / "launcher"):
+        if path.parent not in (config_dir(), config_dir() / "hparams_search") and "hydra" not in path.parts[-3:-1]:
             assert "hydra" not in (yaml.safe_load(path.read_text()) or {}), path

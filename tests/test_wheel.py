@@ -27,6 +27,8 @@ def test_the_wheel_holds_the_configuration_and_templates_but_no_tests(wheel: Pat
     names = zipfile.ZipFile(wheel).namelist()
     assert "scanlens/conf/train.yaml" in names
     assert "scanlens/conf/model/lenet.yaml" in names
+    assert {"hydra_plugins/scanlens_sweeps/grid.py", "scanlens/conf/hydra/sweeper/grid.yaml"} <= set(names)
+    assert "hydra_plugins/__init__.py" not in names, "a namespace that other packages share"
     assert any(name.startswith("scanlens/report/templates/") for name in names)
     assert not [name for name in names if name.startswith(("tests", "outputs", "benchmarks"))]
 

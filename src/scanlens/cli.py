@@ -1,5 +1,5 @@
 """The command line: `python train.py ...`, and `scanlens train | audit | folds | report | predict | evaluate |
-compare | robustness | explain | dicom | ensemble | selftest | cache`.
+compare | robustness | explain | dicom | ensemble | sweep | selftest | cache`.
 
 Order matters here. A command is judged in full before Hydra runs it and before torch is imported, the name of the run
 is fixed before Hydra starts, and Hydra runs once, in this process; processes of a training read the frozen
@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from scanlens.cluster import slurm, stopping
 from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import ConfigError, RunError, ScanlensError, did_you_mean
 from scanlens.help_texts import FOLDS_HELP, HELP, SELFTEST_HELP
+from scanlens.jobs import audit_job, checked, fold_job, run_job, sweep_job
 from scanlens.paths import RUN_ID_PATTERN, RUN_ID_WORDS, config_dir, new_run_id
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ OF_THE_DISK = (
 NO_DISK = ("/proc/", "/sys/", "/dev/")  # folders of the system, which say that a folder to be made does not exist
 COMMANDS = (
     "train", "audit", "folds", "report", "predict", "evaluate", "compare", "robustness", "explain", "dicom",
-    "ensemble", "selftest", "cache",
+    "ensemble", "sweep", "selftest", "cache",
 )  # fmt: skip
 
 # Threads that wait must not spin: on a shared machine spinning made training of a small network ten times slower.
@@ -179,6 +180,8 @@ def _command(arguments: list[str]) -> None:
         commands.dicom(rest)
     elif name == "ensemble":
         commands.ensemble(rest)
+    elif name == "sweep":
+        commands.sweep(rest)
     elif name == "selftest":
         _selftest(rest)
     else:
@@ -209,7 +212,7 @@ def _train_folds(arguments: list[str]) -> Path:
     flags = _without(arguments, options.overrides)
     folder, names, words = _folds_asked_for(options)
     try:
-        _compose_and_run("train", [*words, *flags, *["-m"][options.multirun :]], fold_job)
+        _compose_and_run("train", [*words, "hydra/sweeper=basic", *flags, *["-m"][options.multirun :]], fold_job)
     except ScanlensError as error:
         raise RunError(f"{error}\n{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}") from error
     except (KeyboardInterrupt, SystemExit):
@@ -227,6 +230,13 @@ def _folds_asked_for(options: Namespace) -> tuple[Path, list[str], list[str]]:
     os.environ[RUN_ID] = _run_id(options.overrides)
     if options.cfg or options.info or options.hydra_help or options.shell_completion:
         raise ConfigError(["scanlens folds only trains; for questions of this kind there is scanlens train"])
+    if _is_search(options):
+        raise ConfigError(
+            [
+                "scanlens folds trains with settings that are given. Search in each fold by itself: "
+                "python train.py hparams_search=optuna folds=5 fold=0, and so on (docs/clusters.md)"
+            ]
+        )
     words = read_fold_words(options.overrides)
     if words.mistakes:
         raise ConfigError(words.mistakes)
@@ -264,7 +274,7 @@ def _selftest(arguments: list[str]) -> None:
         config = composer.whole([*asked, *words])
         choices = config.hydra.runtime.choices
         del config.hydra
-        return _checked(config, choices, run_dir=str(folder / name), cwd=str(Path.cwd()))
+        return checked(config, choices, run_dir=str(folder / name), cwd=str(Path.cwd()))
 
     commands.log_to(folder / "selftest.log", only="scanlens.pipeline.selftest")
     from scanlens.pipeline.selftest import selftest
@@ -298,8 +308,15 @@ def _train(arguments: list[str]) -> None:
     group = group_of_this_process()
     if group is not None and not group.leads:
         _follow(arguments, group)
-    else:
-        _compose_and_run("train", arguments, run_job)
+        return
+    options = _parsed(arguments)
+    searches = _is_search(options)
+    flags = ["-m"] if searches and not _is_multirun(options) else []
+    _compose_and_run("train", [*arguments, *flags], sweep_job if searches or _is_multirun(options) else run_job)
+
+
+def _is_search(options: Namespace) -> bool:
+    return any(word.startswith("hparams_search=") and word != "hparams_search=grid" for word in options.overrides)
 
 
 def _follow(arguments: list[str], group: Group) -> None:
@@ -427,93 +444,3 @@ def _arguments_of_the_process(words: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = former
-
-
-def run_job(config: DictConfig) -> float | None:
-    """One job, as Hydra starts it here or on a node of a cluster; the monitored value of its best epoch is returned."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from scanlens.pipeline import follow_run, train_run
-
-    group = group_of_this_process()
-    with _launcher_hears():
-        if group is not None and not group.leads:  # a launcher started every process with the job itself
-            _write_no_log()
-            follow_run(Path(HydraConfig.get().runtime.output_dir).absolute(), group)
-            return None
-        return train_run(_checked_job(config))
-
-
-@contextmanager
-def _launcher_hears() -> Iterator[None]:
-    """A launcher that waits for signals itself, to put its job back into the queue, gets them once all is saved."""
-    try:
-        with stopping.listening():
-            yield
-    except stopping.Stopped as stop:
-        if not stopping.hand_over(stop.number):
-            raise
-
-
-def _write_no_log() -> None:
-    """run.log is written by process 0 alone."""
-    root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, logging.FileHandler)]:
-        root.removeHandler(handler)
-
-
-def fold_job(config: DictConfig) -> float | None:
-    """One run of a study; why it stops is told at once, since the others go on."""
-    from hydra.core.hydra_config import HydraConfig
-
-    try:
-        return run_job(config)
-    except ScanlensError as error:
-        name = str(HydraConfig.get().sweep.subdir)
-        _with_logs(HydraConfig.get().runtime.output_dir)
-        told = getattr(error, "public", error)  # the log may be passed on; the terminal gets the whole when it ends
-        logging.getLogger(__name__).error("%s stopped: %s", f"fold {name}" if name.isdecimal() else name, told)
-        raise
-
-
-def audit_job(config: DictConfig) -> None:
-    """The audit of what a training would see."""
-    values = _checked_job(config)
-    from scanlens.pipeline.audit import audit_run
-
-    audit_run(values)
-
-
-def _checked_job(config: DictConfig) -> dict[str, Any]:
-    """The plain values of one job of Hydra's, all mistakes in them refused together; from then on there is a folder for run.log."""
-    from hydra.core.hydra_config import HydraConfig
-
-    hydra = HydraConfig.get()
-    _with_logs(hydra.runtime.output_dir)
-    return _checked(config, hydra.runtime.choices, run_dir=hydra.runtime.output_dir, cwd=hydra.runtime.cwd)
-
-
-def _with_logs(run_dir: str) -> None:
-    """The folder that run.log goes into."""
-    Path(run_dir, "logs").mkdir(parents=True, exist_ok=True)
-
-
-def _checked(config: DictConfig, choices: Mapping[str, Any], *, run_dir: str, cwd: str) -> dict[str, Any]:
-    from scanlens.config import check
-
-    check(config, choices={str(group): str(option) for group, option in choices.items()})
-    return _settled(config, run_dir=run_dir, cwd=cwd)
-
-
-def _settled(config: DictConfig, *, run_dir: str, cwd: str) -> dict[str, Any]:
-    """Plain values, with the folders of this job as absolute paths."""
-    from omegaconf import open_dict
-
-    from scanlens.config import plain
-
-    with open_dict(config):
-        config.run_dir = run_dir
-    values, _ = plain(config)
-    paths: Mapping[str, str] = values["paths"]
-    values["paths"] = {name: str(Path(cwd, Path(path).expanduser())) for name, path in paths.items()}
-    return values

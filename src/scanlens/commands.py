@@ -21,6 +21,7 @@ from scanlens.help_texts import (
     PREDICT_HELP,
     REPORT_HELP,
     ROBUSTNESS_HELP,
+    SWEEP_HELP,
 )
 from scanlens.paths import new_run_id
 
@@ -234,6 +235,17 @@ def _listed(word: str) -> list[str]:
     """`a,b` or `[a,b]` as a list."""
     names = word.removeprefix("[").removesuffix("]").split(",")
     return [name.strip() for name in names if name.strip()]
+
+
+def sweep(arguments: Sequence[str]) -> None:
+    if asks_for_help(arguments):
+        sys.stdout.write(SWEEP_HELP)
+        return
+    given = pairs("sweep", arguments, required=("run",))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from scanlens.pipeline.sweep import gather_sweep
+
+    gather_sweep(Path(given["run"][-1]))
 
 
 def pairs(

@@ -16,6 +16,7 @@ scanlens: train a network on medical images, judge it honestly and explain what 
   scanlens explain run=outputs/RUN_ID                   put the heat maps of a run to the test
   scanlens dicom run=outputs/RUN_ID                     explained cases as DICOM objects, for an archive (PACS)
   scanlens ensemble runs=outputs/A,outputs/B            the mean of runs, as a run of its own
+  scanlens sweep run=outputs/RUN_ID                     the table of a sweep (train -m ...) or search, as it is now
   scanlens selftest [group=option ...] [name=value ...] is everything right here? Certifies an installation, a model, a method
   scanlens cache [clear]                                decoded images on disk: list or remove them
   scanlens --version
@@ -221,6 +222,18 @@ on (mutual information), both in nats.
              beside its members.
   run=       a folder of folds. Each of its images was seen by all networks but one, so they are taken together on new images
              alone (path=...), which are refused if any network was trained on them. Writes FOLDS/new/TIME.
+
+For research, not for diagnosis.
+"""
+
+SWEEP_HELP = """\
+scanlens sweep run=outputs/RUN_ID
+
+Gather the jobs of a sweep (python train.py -m ...) or of a search (hparams_search=optuna) as they are now: settings, status,
+monitored value, test results with intervals, folder. A sweep does so by itself when it ends; ask for it while jobs wait in
+Slurm, or after the command that sent them was ended.
+
+Writes sweep.json, sweep.csv and sweep.html into the folder of the sweep.
 
 For research, not for diagnosis.
 """

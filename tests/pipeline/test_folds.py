@@ -32,7 +32,7 @@ FAILING = """
 import json
 from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
-from scanlens import cli
+from scanlens import cli, jobs
 from scanlens.errors import DataError
 
 def run_job(config):
@@ -42,7 +42,7 @@ def run_job(config):
     (folder / "config.yaml").write_text("facts: {}")
     (folder / "provenance.json").write_text(json.dumps({"stages": ["prepare", "fit", "judge", "report"]}))
 
-cli.run_job = run_job
+jobs.run_job = run_job
 cli.main()
 """
 

@@ -33,7 +33,7 @@ STUB = """
 import json
 from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
-from scanlens import cli
+from scanlens import cli, jobs
 from scanlens.errors import DataError
 
 def run_job(config):
@@ -44,7 +44,7 @@ def run_job(config):
     (folder / "config.yaml").write_text("facts: {}")
     (folder / "provenance.json").write_text(json.dumps({"stages": ["prepare", "fit", "judge", "report"]}))
 
-cli.run_job = run_job
+jobs.run_job = run_job
 cli.main()
 """
 TINY = ["data.num_patients=18", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
@@ -294,6 +294,7 @@ def test_a_study_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
             "'seed=3,4' gives several values; scanlens folds goes over the folds alone",
         ),
         (["seeds=[1,2]", "model=lenet,mlp", "-m"], "'model=lenet,mlp' gives several values"),
+        (["seeds=[1,2]", "hparams_search=optuna"], "Search in each fold by itself"),
         (["seeds=[1,2]", "folds=1"], "split.folds must be at least 2"),
         (["seeds=[1,2]", "split.seed=-4"], "split.seed must be at least 0"),
         (["seeds=[1,2]", "split.file=a.csv", "split.seed=4"], "split.file settles the division, so split.seed=4"),

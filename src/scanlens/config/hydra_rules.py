@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 
 CORE_PLUGINS = "hydra._internal.core_plugins."
 PLUGINS = "hydra_plugins."
-EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_joblib_launcher": "sweep", "hydra_optuna_sweeper": "sweep"}
-_NESTED = re.compile(r"optuna\.samplers\.[A-Z]\w*|hydra\.experimental\.callbacks\.LogJobReturnCallback")
+OURS = f"{PLUGINS}scanlens_sweeps."
+GRID, SEARCH, SLURM = f"{OURS}grid.GridSweeper", f"{OURS}search.SearchSweeper", f"{OURS}slurm.SlurmLauncher"
+NEEDED = {SEARCH: "optuna", SLURM: f"{PLUGINS}hydra_submitit_launcher"}
+EXTRAS = {"hydra_submitit_launcher": "slurm", "hydra_joblib_launcher": "joblib", "optuna": "optuna"}
+LOCAL = f"{PLUGINS}hydra_submitit_launcher.submitit_launcher.LocalLauncher"
+_NESTED = re.compile(r"hydra\.experimental\.callbacks\.LogJobReturnCallback")
 _LOGGING_CLASS = re.compile(
     r"logging\.(StreamHandler|FileHandler|NullHandler|Formatter|Filter|handlers\.(Timed)?Rotating\w*Handler)"
 )
@@ -43,24 +48,37 @@ def hydra_mistakes(hydra: DictConfig, *, is_multirun: bool) -> list[str]:
 def _plugins(values: Any, is_multirun: bool) -> Iterator[str]:
     for part in ("launcher", "sweeper"):
         target = str((values.get(part) or {}).get("_target_", ""))
-        if target.startswith(CORE_PLUGINS):
+        if target.startswith(CORE_PLUGINS) or target == GRID:
             continue
         if not target.startswith(PLUGINS):
             yield f"hydra.{part}._target_={target} is not one of Hydra's plugins"
             continue
-        package = target.split(".")[1]
+        package = NEEDED.get(target, target).removeprefix(PLUGINS).split(".")[0]
         if not _is_installed(package):
             extra = EXTRAS.get(package)
             how = f"pip install 'scanlens[{extra}]'" if extra else f"pip install {package.replace('_', '-')}"
             yield f"hydra/{part} needs the package {package.replace('_', '-')}: {how}"
         elif not is_multirun:
             yield f"hydra/{part} only serves sweeps; add -m (also for a single job), or leave it out"
+        elif target == LOCAL and _tasks(values[part]) > 1:
+            yield (
+                "hydra/launcher=submitit_local starts tasks that do not know of each other. Use one task, and let each run start its "
+                "processes: hydra.launcher.tasks_per_node=1 trainer=ddp trainer.devices=2"
+            )
     for path, target in _targets(values):
         if path not in ("launcher", "sweeper") and not _NESTED.fullmatch(target):
             yield f"hydra.{path}: _target_ '{target}' is not on the list of what Hydra may call here"
 
 
+def _tasks(launcher: Mapping[str, Any]) -> int:
+    counts = [launcher.get(name) for name in ("nodes", "tasks_per_node")]
+    return math.prod(one for one in counts if isinstance(one, int))
+
+
 def _is_installed(package: str) -> bool:
+    """Whether there is a plugin of Hydra's, or another package, of this name."""
+    if importlib.util.find_spec(package) is not None:
+        return True
     spec = importlib.util.find_spec(PLUGINS.rstrip("."))
     places = spec.submodule_search_locations if spec is not None else None
     return any((Path(place) / package).is_dir() for place in places or [])

@@ -84,6 +84,7 @@ class _Judge:
         for body in bodies:
             self._merge(base, body)
         values = [one for one in values if self._applies(base, one)]
+        values += [one for one in self._searched(base, parsed) if self._applies(base, one)]
         self._check(base)
         self.found += hydra_mistakes(base.config.hydra, is_multirun=self.is_multirun)
         self._check_swept_values(base, values)
@@ -109,6 +110,14 @@ class _Judge:
             if not self.is_multirun:
                 self._say(f"'{text}' gives several values; add -m to sweep over them, or write [a,b] for a list")
         return override
+
+    def _searched(self, base: Composed, given: Sequence[Override]) -> Iterator[Override]:
+        """Sweeps that the sweeper brings itself; those of settings that the model does not have are left out of a search."""
+        params = base.config.hydra.sweeper.get("params") or {}
+        for name in params.keys() - {one.key_or_group for one in given} if self.is_multirun else ():
+            override = self._parsed(f"{name}={params[name]}")
+            if override is not None and not no_such_setting(base.config, override, self.composer):
+                yield override
 
     def _say(self, text: str) -> None:
         self.found.append(f"{COMMAND_LINE}: {text}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,27 @@ def train_run(config: Config) -> float | None:
         return _train_run(config, run)
 
 
+def try_run(config: Config) -> float | None:
+    """Prepare and train alone, so that settings can be chosen by validation and no test image is looked at.
+
+    Args:
+        config: as of `train_run`, which finishes the same run later.
+
+    Returns:
+        The monitored value of the best epoch.
+
+    Raises:
+        ScanlensError: for everything that a user can mend.
+    """
+    run = Run(Path(config["run_dir"]).resolve())
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with leading(run.folder, group_of_this_process()), only_writer(run.folder):
+        _do_stages(config, run, STAGES[:2])
+    from scanlens.pipeline.monitored import best_value
+
+    return best_value(run)
+
+
 def follow_run(folder: Path, group: Group) -> None:
     """What a process does that was started for the run but does not lead: wait, train along, leave the rest to process 0.
 
@@ -46,6 +67,17 @@ def follow_run(folder: Path, group: Group) -> None:
 
 
 def _train_run(config: Config, run: Run) -> float | None:
+    if stages_done(run) == list(STAGES):
+        _refuse_other_settings(config, run)
+        log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
+        return _best(run)
+    _do_stages(config, run, STAGES)
+    _print_table(run)
+    return _best(run)
+
+
+def _do_stages(config: Config, run: Run, stages: Sequence[str]) -> None:
+    """Go through stages, but for those that are done."""
     from scanlens.pipeline.summary import opening_lines
 
     remove_partial(run.folder)
@@ -56,17 +88,12 @@ def _train_run(config: Config, run: Run) -> float | None:
         from scanlens.pipeline.run_images import refuse_other_images
 
         refuse_other_images(run)
-    if done == list(STAGES):
-        log.info("%s is finished; nothing to do. Its report: %s", run.folder, run.report_file)
-        return _best(run)
-    for stage in STAGES:
+    for stage in stages:
         if stage not in done:
             with _timed(run, stage):
                 _stage(stage)(config, run)
         if stage == "prepare":
             log.info("%s", "\n".join(opening_lines(run)))
-    _print_table(run)
-    return _best(run)
 
 
 @contextmanager

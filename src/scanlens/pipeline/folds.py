@@ -17,13 +17,13 @@ from scanlens.evaluation.reconstruction import evaluate_reconstruction
 from scanlens.evaluation.spread import fold_spread
 from scanlens.files import write_csv, write_json
 from scanlens.pipeline.fold_runs import Fold, folds_in
+from scanlens.pipeline.levels import LEVELS, levels_of
 from scanlens.pipeline.patients import Predicted, read_predicted, rule_of
 from scanlens.report.folder import FOLDS_VERSION
 from scanlens.report.folds import build_folds_page, fold_table
 from scanlens.runs import Config
 
 log = logging.getLogger(__name__)
-LEVELS = ("slice", "patient")
 NO_STANDARD_ERROR = (
     "The networks of two folds share most of their training images, so the standard deviation over folds is no standard "
     "error of the mean, and no interval can be made of it (Bengio & Grandvalet, JMLR 5:1089-1105, 2004). Intervals are "
@@ -79,7 +79,7 @@ def gathered(folds: Sequence[Fold]) -> Config:
     """
     task = folds[0].evaluation["task"]
     is_reconstruction = task == "reconstruction"
-    judged = [_levels(fold.evaluation["splits"]["test"], task) for fold in folds]
+    judged = [levels_of(fold.evaluation["splits"]["test"], task) for fold in folds]
     notes = []
     if len(folds) == 1:
         pooled = folds[0].evaluation["splits"]["test"]
@@ -97,7 +97,7 @@ def gathered(folds: Sequence[Fold]) -> Config:
         "data": folds[0].run.config["data"].get("name") or folds[0].run.config["data"].get("phantom"),
         "class_names": folds[0].run.facts["class_names"],
         "folds": [_about(fold) for fold in folds],
-        "levels": _joined(judged, _levels(pooled, task)),
+        "levels": _joined(judged, levels_of(pooled, task)),
         "pooled": pooled,
         "nearest_neighbor": pooled_neighbor(folds),
         "notes": notes,
@@ -133,14 +133,6 @@ def _about(fold: Fold) -> Config:
         "best_epoch": fold.evaluation["best_epoch"],
         "fit_s": fold.provenance["duration_s"].get("fit"),
     }
-
-
-def _levels(judged: Mapping[str, Any], task: str) -> dict[str, Mapping[str, Any]]:
-    """Level to metric to its value and interval, of the judgement of one test."""
-    if task != "reconstruction":
-        return {level: judged[level]["metrics"] for level in LEVELS if judged.get(level)}
-    anomaly = {f"anomaly_{name}": judged["anomaly"][name] for name in ("auroc", "auprc")} if "anomaly" in judged else {}
-    return {"slice": {**judged["metrics"], **anomaly}}
 
 
 def _joined(judged: Sequence[Mapping[str, Any]], pooled: Mapping[str, Any]) -> Config:

@@ -31,6 +31,7 @@ from scanlens.pipeline.explanations.asked import verdict_writer
 from scanlens.pipeline.fingerprint import write_fingerprint
 from scanlens.pipeline.fit import plain_interrupts, silent_trainer
 from scanlens.pipeline.mistakes import write_mistakes
+from scanlens.pipeline.monitored import best_epoch, best_value
 from scanlens.pipeline.moved_maps import measured_explainers
 from scanlens.pipeline.patients import PatientPlan, groups_in_split, patient_plan, read_predicted, write_patients
 from scanlens.pipeline.robustness import write_robustness
@@ -209,22 +210,3 @@ def _nearest_neighbor(run: Run, data: ScanData) -> Config | None:
 def _localization(run: Run) -> Config | None:
     path = run.explanations / "localization.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _epoch_values(run: Run) -> list[tuple[float, int]]:
-    name = run.facts["monitor"]["name"]
-    return [(float(row[name]), int(row["epoch"])) for row in read_csv(run.metrics_file) if row.get(name)]
-
-
-def best_value(run: Run) -> float | None:
-    """The best value of the monitored metric, None if it was never measured."""
-    values = [value for value, _ in _epoch_values(run)]
-    if not values:
-        return None
-    return min(values) if run.facts["monitor"]["mode"] == "min" else max(values)
-
-
-def best_epoch(run: Run) -> int | None:
-    """The epoch whose weights are kept: the first that reached the best value of the monitored metric."""
-    best = best_value(run)
-    return next((epoch for value, epoch in _epoch_values(run) if value == best), None)

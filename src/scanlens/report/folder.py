@@ -29,6 +29,7 @@ AUDIT_VERSION = 1
 FOLDS_VERSION = 1
 ROBUSTNESS_VERSION = 1
 SELFTEST_VERSION = 1
+SWEEP_VERSION = 1
 Row = dict[str, str]
 
 
@@ -168,6 +169,15 @@ def read_selftest_file(folder: Path) -> dict[str, Any]:
         RunError: if it is missing or cannot be understood.
     """
     return _versioned(folder / "selftest.json", SELFTEST_VERSION, remedy="Run scanlens selftest again.")
+
+
+def read_sweep_file(folder: Path) -> dict[str, Any]:
+    """The contents of sweep.json.
+
+    Raises:
+        RunError: if it is missing or cannot be understood.
+    """
+    return _versioned(folder / "sweep.json", SWEEP_VERSION, remedy="Gather the sweep again: scanlens sweep run=...")
 
 
 def optional_versioned(path: Path, expected: int, *, remedy: str) -> dict[str, Any]:

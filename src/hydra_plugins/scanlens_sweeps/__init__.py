@@ -1,0 +1,1 @@
+"""How scanlens sweeps: plugins of Hydra, which finds them here by their place."""
