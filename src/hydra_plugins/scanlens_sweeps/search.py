@@ -9,7 +9,7 @@ import shlex
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
@@ -116,7 +116,7 @@ class SearchSweeper(AnySweeper):  # type: ignore[misc]
         node = OmegaConf.select(self.config, parent) if parent else self.config
         return OmegaConf.is_dict(node) and key in node
 
-    def _monitor(self) -> tuple[str, str]:
+    def _monitor(self) -> tuple[str, Literal["minimize", "maximize"]]:
         """The monitored value, and whether it is to be minimized or maximized."""
         task, wanted = self.config.task, self.config.monitor
         name = task.default_monitor if wanted == "auto" else wanted

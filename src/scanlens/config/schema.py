@@ -21,6 +21,7 @@ class RunSchema:
         run_dir: its folder.
         folds: number of parts of a cross-validation; None for none.
         fold: which of them is tested.
+        fork: folder of a former run that this one begins from; None for none.
         monitor: metric that chooses the best epoch; "auto" is the task's default.
         paths: see `PathsSchema`.
         data: source of images.
@@ -80,6 +81,7 @@ class RunSchema:
     monitor: str
     folds: int | None = None
     fold: int = 0
+    fork: str | None = None
     report: dict[str, Any] | None = None
     facts: dict[str, Any] | None = None
 

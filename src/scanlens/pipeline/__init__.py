@@ -12,6 +12,7 @@ from scanlens.cluster.following import leading, wait_for_call
 from scanlens.cluster.group import Group, group_of_this_process
 from scanlens.errors import RunError
 from scanlens.files import FileInUse, locked, remove_partial, write_json
+from scanlens.pipeline.fork import with_its_division
 from scanlens.runs import Config, Run, read_mapping
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def train_run(config: Config) -> float | None:
     Raises:
         ScanlensError: for everything that a user can mend.
     """
-    run = Run(Path(config["run_dir"]).resolve())
+    config, run = with_its_division(config), Run(Path(config["run_dir"]).resolve())
     run.folder.mkdir(parents=True, exist_ok=True)
     with leading(run.folder, group_of_this_process()), only_writer(run.folder):
         return _train_run(config, run)
@@ -45,7 +46,7 @@ def try_run(config: Config) -> float | None:
     Raises:
         ScanlensError: for everything that a user can mend.
     """
-    run = Run(Path(config["run_dir"]).resolve())
+    config, run = with_its_division(config), Run(Path(config["run_dir"]).resolve())
     run.folder.mkdir(parents=True, exist_ok=True)
     with leading(run.folder, group_of_this_process()), only_writer(run.folder):
         _do_stages(config, run, STAGES[:2])
@@ -162,7 +163,7 @@ def _refuse_other_settings(config: Config, run: Run) -> None:
         raise RunError(
             f"{run.folder} was started with other settings:\n"
             + "\n".join(f"  - {line}" for line in changed)
-            + "\nGo on with the former settings, or choose another run_id."
+            + f"\nGo on with the former settings, or choose another run_id; fork={run.folder} begins a new run with its weights."
         )
 
 

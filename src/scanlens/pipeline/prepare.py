@@ -25,6 +25,7 @@ from scanlens.pipeline.audit import audit, refuse_leaks, write_quarantine
 from scanlens.pipeline.build import build_network, is_reconstruction, settle_hardware
 from scanlens.pipeline.decode import Listed, decode
 from scanlens.pipeline.division import divide
+from scanlens.pipeline.fork import begin_as, forked_from
 from scanlens.pipeline.lineage.remember import judge_start
 from scanlens.pipeline.lineage.stored import write_lineage
 from scanlens.pipeline.meta_table import write_meta
@@ -48,7 +49,7 @@ def prepare(config: Config, run: Run) -> None:
         DataError: if the data cannot be used as a whole.
         ConfigError: if a setting does not fit the data.
     """
-    config = copy.deepcopy(config)
+    config, former = copy.deepcopy(config), forked_from(config)
     hardware = settle_hardware(config["trainer"], model=config["model"])
     listed = decode(config, accelerator=hardware["accelerator"])
     division = divide(config, listed)
@@ -63,6 +64,7 @@ def prepare(config: Config, run: Run) -> None:
         facts["warnings"] += audit_warnings(found)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     network = build_network(config, facts=facts)
+    note = network.weights_note if former is None else begin_as(former, network)
     if passes_of(config):
         check_has_dropout(network)
     facts["model_arguments"] = network.rebuild_arguments()
@@ -70,7 +72,7 @@ def prepare(config: Config, run: Run) -> None:
         "name": type(network).__name__,
         "parameters": sum(p.numel() for p in network.parameters()),
         "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "weights_note": network.weights_note,
+        "weights_note": note,
         "is_pretrained": bool(getattr(network, "is_pretrained", False)),
     }
     if _fell_back(config, facts["model_summary"]):

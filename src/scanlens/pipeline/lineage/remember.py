@@ -8,6 +8,7 @@ from scanlens.config import build
 from scanlens.data.image_facts import are_blank
 from scanlens.data.split_table import SplitTable
 from scanlens.pipeline.decode import Listed
+from scanlens.pipeline.fork import forked_from
 from scanlens.pipeline.lineage import Images
 from scanlens.pipeline.lineage.check import Finding, check_lineage
 from scanlens.pipeline.lineage.memory import SALT_BYTES, Generation, Lineage, Memory, Role, remembered
@@ -29,7 +30,8 @@ def judge_start(config: Config, listed: Listed, table: SplitTable, run: Run) -> 
         DataError, ModelError, RunError: see `check_lineage` and `starting_weights`.
     """
     images, data = images_of(listed), data_name(listed)
-    start = starting_weights(config["model"])
+    former = forked_from(config)
+    start = starting_weights(config["model"] if former is None else {"weights": str(former.folder)})
     found = check_lineage(start, images, table, data=data, plan=build(config["lineage"]))
     salt, only = _salt(run), config["task"].get("train_on")
 
