@@ -152,7 +152,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
             "lineage",
             "privacy",
         ),
-        *("folds", "fold"),
+        *("folds", "fold", "fork"),
         *("balance", "model", "task", "optim", "explain", "callbacks", "logger", "trainer", "report", "facts"),
     }
     top = yaml.safe_load((config_dir() / "train.yaml").read_text())
@@ -163,6 +163,7 @@ def test_the_public_surface_changes_only_on_purpose() -> None:
         "run_dir",
         "folds",
         "fold",
+        "fork",
         "monitor",
         "paths",
         "split",

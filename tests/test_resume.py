@@ -57,6 +57,7 @@ def without_times(run: Run) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in read_csv(run.metrics_file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "damage"),
     [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "last.ckpt"), (signal.SIGKILL, -9, "")],
@@ -83,6 +84,7 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(
         assert len(again) <= 10 - before + 1, "only the epoch that was stopped is trained again"
 
 
+@pytest.mark.slow
 def test_a_folder_that_another_process_writes_into_is_refused(folder: Path) -> None:
     with locked(folder / "outputs" / "whole" / ".lock"):
         done = train(*SMALL, "run_id=whole", cwd=folder)

@@ -216,6 +216,7 @@ def test_impossible_settings_are_refused() -> None:
         judged({**study(), "probabilities_NK": np.full((360, 3), np.nan)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_patients", [18, 45])
 def test_intervals_hold_the_truth_as_often_as_they_say(num_patients: int) -> None:
     truth = judged(study(num_patients=9000, per_patient=3, seed=99), num_resamples=0)["slice"]["metrics"]

@@ -88,6 +88,7 @@ def test_the_page_shows_the_groups_without_names_of_files(audited: tuple[Path, s
     assert "<script" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_leak", ["warn", "error"])
 def test_nothing_is_mended_where_that_was_said(leaky: Path, tmp_path: Path, on_leak: str) -> None:
     done = audit(leaky, f"audit.on_leak={on_leak}", cwd=tmp_path)
@@ -99,6 +100,7 @@ def test_nothing_is_mended_where_that_was_said(leaky: Path, tmp_path: Path, on_l
     assert f"audit.on_leak={on_leak}" in json.dumps(content(tmp_path)["overrides"])
 
 
+@pytest.mark.slow
 def test_training_stops_at_a_leak_or_tells_of_it_in_its_report(leaky: Path, tmp_path: Path) -> None:
     words = [
         "-c",
@@ -135,6 +137,7 @@ def test_an_audit_never_replaces_the_split_of_a_training(leaky: Path, tmp_path: 
     assert not (run / "audit.json").exists()
 
 
+@pytest.mark.slow
 def test_an_audit_writes_through_no_link_and_leaves_nothing_of_an_earlier_one(leaky: Path, tmp_path: Path) -> None:
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "outputs/r/audit"
     elsewhere.mkdir()
@@ -153,6 +156,7 @@ def test_an_audit_writes_through_no_link_and_leaves_nothing_of_an_earlier_one(le
     assert left == {"notes.txt"}
 
 
+@pytest.mark.slow
 def test_hostile_names_of_classes_do_no_harm(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     for name in ("=1+1", "<b>'\"&", "two\nlines"):

@@ -19,6 +19,8 @@ from scanlens.pipeline.candidates import read_candidates, training_warnings
 from scanlens.pipeline.compare import compare, compared
 from scanlens.runs import Run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 TINY = ["data=mri", "data.num_patients=36", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
 TINY += ["explain=none", "callbacks.bootstrap_resamples=0", "trainer.num_threads=1", "run_id=r"]
 PROGRAM = "from scanlens.cli import main; main()"

@@ -20,6 +20,8 @@ from scanlens.pipeline.context.native import stored_modality, stored_spacing
 from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 TINY = ["data=mri", "data.num_patients=24", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=1"]
 TINY += ["callbacks.num_explained_cases=2", "callbacks.bootstrap_resamples=0", "audit.enabled=false", "report=none"]
 TINY += ["verdict.enabled=false", "trainer.num_threads=1"]

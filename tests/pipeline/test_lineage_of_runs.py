@@ -18,6 +18,8 @@ from scanlens.pipeline.lineage.stored import read_lineage
 from scanlens.pipeline.predict import predict
 from scanlens.runs import Run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 KEY = "the secret key of this test"
 WORDS = ["data=dicom", "data.labels={file: labels.csv, by: patient, key: patient, label: label}", "preprocess.size=32"]
 WORDS += ["trainer.max_epochs=1", "callbacks.num_explained_cases=2", "callbacks.bootstrap_resamples=0", "logger=none"]

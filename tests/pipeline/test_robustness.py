@@ -26,6 +26,8 @@ from scanlens.pipeline.robustness import judged_robustness, robustness
 from scanlens.pipeline.run_images import open_data
 from scanlens.runs import Run, load_run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 TINY = ["data=mri", "data.num_patients=36", "data.slices_per_patient=2", "preprocess.size=32", "trainer.max_epochs=2"]
 TINY += ["audit.enabled=false", "logger=none"]
 TINY += ["explain=none", "callbacks.bootstrap_resamples=50", "trainer.num_threads=1", "model=mlp"]

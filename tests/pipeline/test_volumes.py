@@ -24,6 +24,8 @@ from scanlens.pipeline.patients import positive_class
 from scanlens.pipeline.predict import predict
 from scanlens.runs import Run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 LABELS = "data.labels={file: labels.csv, by: file, key: file, label: diagnosis}"
 QUICK = ["preprocess.size=32", "callbacks.num_explained_cases=4", "callbacks.bootstrap_resamples=0", "run_id=r"]
 QUICK += ["callbacks.explain_every_n_epochs=0", "logger=none"]
