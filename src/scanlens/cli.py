@@ -218,6 +218,10 @@ def _train_folds(arguments: list[str]) -> Path:
     except (KeyboardInterrupt, SystemExit):
         sys.stderr.write(f"{how_to_go_on(folder, names, run_id=os.environ[RUN_ID])}\n")
         raise
+    finally:
+        (folder / "multirun.yaml").unlink(
+            missing_ok=True
+        )  # of Hydra; it names where the data lie, and config.yaml of each run has it
     return folder
 
 

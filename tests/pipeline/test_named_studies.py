@@ -16,7 +16,8 @@ PROGRAM = "from scanlens.cli import main; main()"
 QUICK = ["model=lenet", "trainer.max_epochs=1", "augment=none", "preprocess.size=32", "callbacks.num_explained_cases=2",
          "callbacks.bootstrap_resamples=50", "loader.max_quarantined_share=0.5", "callbacks.explain_every_n_epochs=0"]  # fmt: skip
 # What names files, so that a run can go on and be checked (docs/privacy.md).
-PRIVATE = ("config.yaml", "split.csv", "images.csv", "quarantine.csv", "meta.csv", "manifest.json", "predictions/*.csv")
+PRIVATE = ("config.yaml", "split.csv", "images.csv", "quarantine.csv", "meta.csv", "manifest.json", "predictions/*.csv",
+           ".jobs/*.json")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
