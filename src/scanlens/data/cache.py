@@ -238,7 +238,7 @@ def _check_space(folder: Path, num: int, shape: tuple[int, ...]) -> None:
     needed, free = sum(_sizes(num, *shape).values()), shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"{num} decoded images need {needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free in {folder.parent}. "
+            f"{num} decoded images need {needed / 2**20:,.1f} MiB, {free / 2**20:,.1f} MiB are free in {folder.parent}. "
             "Free some, set another paths.cache, or a smaller preprocess.size."
         )
 
