@@ -55,6 +55,7 @@ def test_the_best_is_found_and_told_to_be_too_good(tmp_path: Path) -> None:
     assert "chart-trials" in page
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_and_more_trials_may_be_asked_for(tmp_path: Path) -> None:
     assert search("hydra.sweeper.n_trials=2", cwd=tmp_path).returncode == 0
     first = found(tmp_path)["jobs"]
@@ -68,6 +69,7 @@ def test_the_same_command_goes_on_and_more_trials_may_be_asked_for(tmp_path: Pat
     assert "Choose another run_id" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_is_gone_on_with_and_not_dealt_anew(tmp_path: Path) -> None:
     assert search("hydra.sweeper.n_trials=2", cwd=tmp_path, behavior="sigterm").returncode == 143
     (stopped,) = read_jobs(tmp_path / "outputs" / "s")
