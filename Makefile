@@ -10,7 +10,7 @@ help:
 	@echo "make slow   tests that take longer or read real data (SCANLENS_TEST_DATA=/path/to/data)"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the measurements behind the README's tables (needs SCANLENS_TEST_DATA)"
-	@echo "make docs   the README's pictures, from a demo run of its own (needs Chromium)"
+	@echo "make docs   the README's pictures and docs/sample_report, from demo runs of their own (needs Chromium)"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,8 @@ docs: $(STAMP)
 	$(PY) train.py experiment=demo run_id=pictures
 	$(VENV)/bin/scanlens explain run=outputs/pictures parts=score_card cases=24
 	$(PY) docs/make_pictures.py outputs/pictures
+	$(PY) train.py experiment=demo run_id=sample callbacks.num_explained_cases=3
+	rm -rf docs/sample_report && cp -r outputs/sample/report docs/sample_report && chmod -R u=rwX,go=rX docs/sample_report
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
