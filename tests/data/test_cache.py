@@ -205,7 +205,7 @@ def test_half_made_entries_of_dead_processes_are_removed_and_those_of_living_one
 
 def test_too_little_space_is_told_before_it_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(DataError, match=r"3 decoded images need 0\.00 GiB.*paths\.cache"):
+    with pytest.raises(DataError, match=r"3 decoded images need 0\.0 MiB, 0\.0 MiB are free.*paths\.cache"):
         build_in(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
