@@ -3,11 +3,12 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test slow lint bench docs clean
+.PHONY: help demo test slow cluster lint bench docs clean
 help:
 	@echo "make demo   install into .venv and train, judge and explain a network on built-in MRI phantoms"
 	@echo "make test   install into .venv and run the tests"
 	@echo "make slow   tests that take longer or read real data (SCANLENS_TEST_DATA=/path/to/data)"
+	@echo "make cluster   tests on a real Slurm (SCANLENS_TEST_SLURM=/path/to/script, see docs/clusters.md)"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the measurements behind the README's tables (needs SCANLENS_TEST_DATA)"
 	@echo "make docs   the README's pictures and docs/sample_report, from demo runs of their own (needs Chromium)"
@@ -28,6 +29,9 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(PY) -m pytest -n 2 --dist worksteal -m slow -q
+
+cluster: $(STAMP)
+	$(PY) -m pytest -n 0 -m slow -q tests/cluster
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -42,6 +42,7 @@ METHODS = (
     "integrated_gradients", "occlusion",
 )  # fmt: skip
 HEADINGS = ("consistency", "plausibility", "fidelity", "usefulness")
+UNITS = {"blood_smear_context": "smears"}  # what stands for patients there, who are not known
 SEED = 1
 MEASURES: dict[str, tuple[str, int]] = {  # name: what the column says, decimals
     "stability": ("same map after small changes", 2),
@@ -199,7 +200,7 @@ def table(found: dict[str, Any]) -> str:
         f"## {found['model']} on {found['data']}",
         "",
         f"Seeds {', '.join(map(str, found['seeds']))} with AUROC {aurocs}; in the first {images['num_found']} images with a finding "
-        f"({images['num_found_units']} {images['unit']}), {images['num_marked']} rightly named with a marked lesion; near: within "
+        f"({images['num_found_units']} {UNITS.get(found['data'], images['unit'])}), {images['num_marked']} rightly named with a marked lesion; near: within "
         f"{found['tolerance']['px']:g} of {found['tolerance']['side_px']} px. Sanity of the first method: {verdict_words(found['sanity'])}.",
         "",
         "| method | " + " | ".join(HEADINGS) + " |",
